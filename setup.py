@@ -1,0 +1,76 @@
+"""Compiles the hot modules; all else is in pyproject.toml.
+
+SANSOCKET_BUILD chooses: ``auto`` (the default) compiles where a C compiler and
+zlib's headers are present and otherwise installs the same source, saying so;
+``pure`` never compiles; ``require`` fails where compiling fails.
+"""
+
+import os
+import sys
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+# Each has a .pxd of the same name beside it, or is a .pyx with a twin in Python.
+COMPILED = [
+    "_kernels",
+    "_parser",
+    "_sender",
+    "extensions._zstream",
+    "extensions.base",
+    "extensions.permessage_deflate",
+    "frames",
+    "protocol",
+]
+DIRECTIVES = {
+    "language_level": 3,
+    "annotation_typing": False,
+    "boundscheck": False,
+    "initializedcheck": False,
+    "binding": False,
+}
+
+
+class OptionalBuild(build_ext):
+    """Goes on without the compiled form if that cannot be built."""
+
+    def run(self):
+        try:
+            super().run()
+        except Exception as exc:
+            if choice == "require":
+                raise
+            self.extensions = []
+            print(f"sansocket: not compiled, running from source: {exc}", file=sys.stderr)
+
+
+def extensions():
+    from Cython.Build import cythonize
+    from Cython.Compiler import Options
+
+    Options.warning_errors = True
+    names = [(name, f"src/sansocket/{name.replace('.', '/')}") for name in COMPILED]
+    modules = [
+        Extension(
+            f"sansocket.{name}",
+            [path + (".pyx" if os.path.exists(path + ".pyx") else ".py")],
+            include_dirs=["src/sansocket"],
+            libraries=["z"] if name == "extensions._zstream" else [],
+            define_macros=[("ZLIB_CONST", None)],
+            extra_compile_args=[] if sys.platform == "win32" else ["-O3", "-funroll-loops"],
+        )
+        for name, path in names
+    ]
+    return cythonize(
+        modules, build_dir="build/cython", compiler_directives=DIRECTIVES
+    )
+
+
+choice = os.environ.get("SANSOCKET_BUILD", "auto")
+if choice not in ("auto", "pure", "require"):
+    raise SystemExit(f"SANSOCKET_BUILD is {choice!r}, not auto, pure or require")
+
+setup(
+    ext_modules=[] if choice == "pure" else extensions(),
+    cmdclass={"build_ext": OptionalBuild},
+)
