@@ -1,0 +1,83 @@
+"""What makes a hand-written class work with :mod:`dataclasses`, at no import cost.
+
+``dataclasses`` imports ``inspect``, which is too much to load for a server that
+never asks. A class with these attributes answers ``fields()``, ``replace()``,
+``asdict()`` and ``is_dataclass()``, and can be the base of a dataclass::
+
+    class Point(Value):
+        __match_args__ = ("x", "y")
+        __dataclass_fields__ = LazyFields(x=REQUIRED, y=0)
+        __dataclass_params__ = LazyParams()
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["REQUIRED", "LazyFields", "LazyParams", "Value"]
+
+REQUIRED = object()
+
+
+class LazyFields:
+    """Descriptor for ``__dataclass_fields__``, built when first read.
+
+    The keywords are the arguments of the constructor, in order, each with its
+    default or with `REQUIRED`.
+    """
+
+    def __init__(self, **defaults: Any) -> None:
+        self._defaults = defaults
+        self._fields: dict[str, Any] | None = None
+
+    def __get__(self, instance: object, owner: type[Any]) -> dict[str, Any]:
+        if self._fields is None:
+            # Extension types have no annotations to read.
+            types = getattr(owner.__init__, "__annotations__", {})
+            self._fields = self._build(owner.__name__, types)
+        return self._fields
+
+    def _build(self, name: str, types: dict[str, Any]) -> dict[str, Any]:
+        from dataclasses import field, make_dataclass
+
+        fields = [
+            (key, types.get(key, "object"))
+            if default is REQUIRED
+            else (key, types.get(key, "object"), field(default=default))
+            for key, default in self._defaults.items()
+        ]
+        model: Any = make_dataclass(name, fields)
+        built: dict[str, Any] = model.__dataclass_fields__
+        return built
+
+
+class LazyParams:
+    """Descriptor for ``__dataclass_params__``: those of a plain ``@dataclass``."""
+
+    def __get__(self, instance: object, owner: type[Any]) -> Any:
+        from dataclasses import make_dataclass
+
+        model: Any = make_dataclass(owner.__name__, [])
+        return model.__dataclass_params__
+
+
+class Value:
+    """Base of classes that compare and print by the fields in ``__match_args__``."""
+
+    __match_args__: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return all(
+            getattr(self, name) == getattr(other, name) for name in self.__match_args__
+        )
+
+    # Comparing by value and being mutable excludes hashing, as in a dataclass.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{n}={getattr(self, n)!r}" for n in self.__match_args__)
+        return f"{type(self).__name__}({fields})"

@@ -1,0 +1,78 @@
+"""Numbers and names of RFC 6455 that several modules share."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = [
+    "CLIENT",
+    "CLOSED",
+    "CLOSING",
+    "CONNECTING",
+    "OPEN",
+    "SERVER",
+    "CloseCode",
+    "Opcode",
+    "Side",
+    "State",
+]
+
+
+class Opcode(IntEnum):
+    """Kinds of frames (RFC 6455, section 5.2)."""
+
+    CONT = 0x0
+    TEXT = 0x1
+    BINARY = 0x2
+    CLOSE = 0x8
+    PING = 0x9
+    PONG = 0xA
+
+
+class CloseCode(IntEnum):
+    """Close codes (RFC 6455, section 7.4.1, and the IANA registry)."""
+
+    NORMAL_CLOSURE = 1000
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    UNSUPPORTED_DATA = 1003
+    NO_STATUS_RCVD = 1005
+    ABNORMAL_CLOSURE = 1006
+    INVALID_DATA = 1007
+    POLICY_VIOLATION = 1008
+    MESSAGE_TOO_BIG = 1009
+    MANDATORY_EXTENSION = 1010
+    INTERNAL_ERROR = 1011
+    SERVICE_RESTART = 1012
+    TRY_AGAIN_LATER = 1013
+    BAD_GATEWAY = 1014
+    TLS_HANDSHAKE = 1015
+
+
+class Side(IntEnum):
+    """Which end of the connection this is."""
+
+    SERVER = 0
+    CLIENT = 1
+
+
+class State(IntEnum):
+    """Where the connection stands (RFC 6455, sections 4.1 and 7.1)."""
+
+    CONNECTING = 0
+    OPEN = 1
+    CLOSING = 2
+    CLOSED = 3
+
+
+SERVER = Side.SERVER
+CLIENT = Side.CLIENT
+CONNECTING = State.CONNECTING
+OPEN = State.OPEN
+CLOSING = State.CLOSING
+CLOSED = State.CLOSED
+
+# What incoming bytes are to a connection, as its state does not tell all of it: the
+# head of a handshake message, to be held until the handshake is decided, frames, or
+# of no interest any more.
+HEAD, HOLD, FRAMES, DISCARD = range(4)

@@ -1,0 +1,59 @@
+"""Type aliases of the public API. Nothing in the core imports this at run time."""
+
+from __future__ import annotations
+
+import http
+import logging
+from collections.abc import Sequence
+from typing import Any, NewType, Union
+
+__all__ = [
+    "BytesLike",
+    "ConnectionOption",
+    "Data",
+    "DataLike",
+    "ExtensionHeader",
+    "ExtensionName",
+    "ExtensionParameter",
+    "LoggerLike",
+    "Origin",
+    "StatusLike",
+    "Subprotocol",
+    "UpgradeProtocol",
+]
+
+Data = str | bytes
+"""A message: text or binary."""
+
+BytesLike = bytes | bytearray | memoryview
+"""What a binary payload may be given as."""
+
+DataLike = str | bytes | bytearray | memoryview
+"""What a message may be given as."""
+
+LoggerLike = Union[logging.Logger, "logging.LoggerAdapter[Any]"]
+"""Where a connection logs."""
+
+StatusLike = http.HTTPStatus | int
+"""An HTTP status code."""
+
+Origin = NewType("Origin", str)
+"""Value of an ``Origin`` header (RFC 6454, section 7)."""
+
+Subprotocol = NewType("Subprotocol", str)
+"""One member of a ``Sec-WebSocket-Protocol`` header."""
+
+ExtensionName = NewType("ExtensionName", str)
+"""Name of an extension."""
+
+ExtensionParameter = tuple[str, str | None]
+"""Name and value of a parameter; the value is None when there is none."""
+
+ExtensionHeader = tuple[ExtensionName, Sequence[ExtensionParameter]]
+"""One member of a ``Sec-WebSocket-Extensions`` header."""
+
+ConnectionOption = NewType("ConnectionOption", str)
+"""One member of a ``Connection`` header."""
+
+UpgradeProtocol = NewType("UpgradeProtocol", str)
+"""One member of an ``Upgrade`` header."""
