@@ -1,0 +1,336 @@
+"""HTTP headers: a multi-dict whose keys have no case and whose order is kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+
+from .exceptions import InvalidHeader, InvalidHeaderValue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+__all__ = ["Headers", "HeadersLike", "MultipleValuesError"]
+
+# RFC 9110, section 5.6.2. A plain character class: nothing to backtrack into.
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+# What a line of a message may hold: no control character but HTAB (section 5.5).
+PLAIN = bytes(b for b in range(256) if b == 0x09 or (b >= 0x20 and b != 0x7F))
+
+# Names that need no check, each to its key. Most headers of most requests are here.
+KNOWN_NAMES = {
+    spelling: name.lower()
+    for name in (
+        "Accept",
+        "Accept-Encoding",
+        "Accept-Language",
+        "Allow",
+        "Authorization",
+        "Cache-Control",
+        "Connection",
+        "Content-Length",
+        "Content-Type",
+        "Cookie",
+        "DNT",
+        "Date",
+        "Forwarded",
+        "Host",
+        "Location",
+        "Origin",
+        "Pragma",
+        "Priority",
+        "Proxy-Authorization",
+        "Referer",
+        "Sec-CH-UA",
+        "Sec-CH-UA-Mobile",
+        "Sec-CH-UA-Platform",
+        "Sec-Fetch-Dest",
+        "Sec-Fetch-Mode",
+        "Sec-Fetch-Site",
+        "Sec-GPC",
+        "Sec-WebSocket-Accept",
+        "Sec-WebSocket-Extensions",
+        "Sec-WebSocket-Key",
+        "Sec-WebSocket-Protocol",
+        "Sec-WebSocket-Version",
+        "Server",
+        "Set-Cookie",
+        "Transfer-Encoding",
+        "Upgrade",
+        "User-Agent",
+        "Via",
+        "WWW-Authenticate",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Port",
+        "X-Forwarded-Proto",
+        "X-Real-IP",
+        "X-Request-ID",
+    )
+    for spelling in (name, name.lower(), name.title())
+}
+
+# Lines of very many requests, each with what it is parsed to.
+KNOWN_LINES = {
+    f"{name}: {value}": ((name, value), name.lower(), value)
+    for name, value in (
+        ("Accept-Encoding", "gzip, deflate"),
+        ("Accept-Encoding", "gzip, deflate, br"),
+        ("Accept-Encoding", "gzip, deflate, br, zstd"),
+        ("Cache-Control", "no-cache"),
+        ("Connection", "Upgrade"),
+        ("Connection", "keep-alive, Upgrade"),
+        ("Pragma", "no-cache"),
+        ("Sec-Fetch-Dest", "empty"),
+        ("Sec-Fetch-Dest", "websocket"),
+        ("Sec-Fetch-Mode", "websocket"),
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-origin"),
+        ("Sec-Fetch-Site", "same-site"),
+        ("Sec-WebSocket-Extensions", "permessage-deflate"),
+        (
+            "Sec-WebSocket-Extensions",
+            "permessage-deflate; client_max_window_bits",
+        ),
+        ("Sec-WebSocket-Version", "13"),
+        ("Upgrade", "websocket"),
+    )
+}
+
+
+def is_token(text: str) -> bool:
+    """Whether `text` is a token (RFC 9110, section 5.6.2)."""
+    return TOKEN.fullmatch(text) is not None
+
+
+class MultipleValuesError(LookupError):
+    """A header was read as if it had one value, but it has several."""
+
+    def __str__(self) -> str:
+        if len(self.args) == 1:
+            return f"header has several values: {self.args[0]!r}"
+        return super().__str__()
+
+
+class Headers(MutableMapping[str, str]):
+    """HTTP headers.
+
+    Setting a header that exists adds a value. Reading one that has several raises
+    `MultipleValuesError`; `get_all` gives them all. Iterating gives each name
+    once, in lower case.
+
+    A name must be a token and a value free of control characters and made of
+    ISO-8859-1, else `InvalidHeader` or `InvalidHeaderValue` is raised (RFC 9110,
+    sections 5.1 and 5.5).
+
+    Args:
+        headers: another `Headers`, a mapping, or pairs of name and value.
+        kwargs: more headers.
+    """
+
+    __slots__ = ("__weakref__", "_index", "_list")
+
+    def __init__(self, headers: HeadersLike = (), /, **kwargs: str) -> None:
+        # Pairs as they came, and from key to the value, or to a list of several.
+        self._list: list[tuple[str, str]] = []
+        self._index: dict[str, str | list[str]] = {}
+        if headers or kwargs:
+            self.update(headers, **kwargs)
+
+    # Reading
+
+    def __getitem__(self, key: str) -> str:
+        value = self._index[_text(key).lower()]
+        if isinstance(value, str):
+            return value
+        raise MultipleValuesError(key.lower())
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key.lower() in self._index
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def get_all(self, key: str) -> list[str]:
+        """All values of a header, in order; an empty list if there are none."""
+        value = self._index.get(key.lower())
+        if value is None:
+            return []
+        return [value] if isinstance(value, str) else value.copy()
+
+    def raw_items(self) -> Iterator[tuple[str, str]]:
+        """Names and values as they came, repeated names included."""
+        return iter(self._list)
+
+    # Writing
+
+    def __setitem__(self, key: str, value: str) -> None:
+        value = str(value)
+        if _text(key) not in KNOWN_NAMES and not is_token(key):
+            raise InvalidHeader(key, "its name is not a token")
+        if not is_field_value(value):
+            raise InvalidHeaderValue(key, value)
+        self._add(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        key = _text(key).lower()
+        del self._index[key]
+        self._list = [pair for pair in self._list if pair[0].lower() != key]
+
+    def clear(self) -> None:
+        """Remove all headers."""
+        self._list = []
+        self._index = {}
+
+    def update(  # type: ignore[override]
+        self, headers: HeadersLike = (), /, **kwargs: str
+    ) -> None:
+        """Add headers. Those that exist already keep their values."""
+        source: Any = headers
+        if isinstance(headers, Headers):
+            # A copy, since it may be this object itself.
+            source = headers._list.copy()
+        elif hasattr(headers, "keys"):
+            source = [(key, source[key]) for key in source.keys()]  # noqa: SIM118
+        for key, value in source:
+            self[key] = value
+        for key, value in kwargs.items():
+            self[key] = value
+
+    def set_insecure(self, key: str, value: str) -> None:
+        """Add a value unchecked. `serialize` still refuses what splits a message."""
+        self._add(_text(key), str(value))
+
+    def copy(self) -> Headers:
+        """A copy that changes independently."""
+        headers = _from_wire(self._list.copy(), self._index.copy())
+        for key, value in self._index.items():
+            if not isinstance(value, str):
+                headers._index[key] = value.copy()
+        return headers
+
+    def _add(self, key: str, value: str) -> None:
+        self._list.append((key, value))
+        add_to_index(self._index, key.lower(), value)
+
+    # Whole
+
+    def serialize(self) -> bytes:
+        """The header lines in ISO-8859-1, with the empty line that ends them.
+
+        Raises:
+            InvalidHeader: a name is not a token.
+            InvalidHeaderValue: a value has a CR, LF or NUL or is not ISO-8859-1.
+        """
+        return self._serialize("")[2:]
+
+    def _serialize(self, start: str) -> bytes:
+        """The same behind a start line, which the caller has checked."""
+        lines = [start]
+        for name, value in self._list:
+            if name not in KNOWN_NAMES and not is_token(name):
+                raise InvalidHeader(name, "its name is not a token")
+            lines.append(f"{name}: {value}")
+        ends = len(lines) - 1
+        text = "\r\n".join(lines)
+        if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
+            raise self._culprit()
+        try:
+            return f"{text}\r\n\r\n".encode("latin-1")
+        except UnicodeEncodeError:
+            raise self._culprit() from None
+
+    def _culprit(self) -> InvalidHeaderValue:
+        bad = (pair for pair in self._list if not is_field_value(pair[1]))
+        return InvalidHeaderValue(*next(bad))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Headers):
+            return NotImplemented
+        return self._index == other._index
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        lines = [f"{name}: {value}\n" for name, value in self._list]
+        return "".join(lines) + "\n"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._list!r})"
+
+
+HeadersLike: TypeAlias = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
+"""What `Headers` can be made of."""
+
+
+def add_to_index(index: dict[str, str | list[str]], key: str, value: str) -> None:
+    """Add a value to what `Headers` finds its values with."""
+    known = index.get(key)
+    if known is None:
+        index[key] = value
+    elif isinstance(known, str):
+        index[key] = [known, value]
+    else:
+        known.append(value)
+
+
+_new = object.__new__
+
+
+def _from_wire(
+    pairs: list[tuple[str, str]], index: dict[str, str | list[str]]
+) -> Headers:
+    """Make `Headers` of parts that were checked already; they are taken over."""
+    headers = _new(Headers)
+    headers._list = pairs
+    headers._index = index
+    return headers
+
+
+def read_fields(lines: list[str]) -> Headers | None:
+    """Read header lines without control characters; None if any is in doubt."""
+    pairs: list[tuple[str, str]] = []
+    index: dict[str, str | list[str]] = {}
+    for line in lines:
+        known = KNOWN_LINES.get(line)
+        if known is None:
+            name, colon, value = line.partition(":")
+            key = KNOWN_NAMES.get(name)
+            if key is None:
+                if not is_token(name):
+                    return None
+                key = name.lower()
+            if not colon:
+                return None
+            value = value.strip(" \t")
+            pairs.append((name, value))
+        else:
+            pair, key, value = known
+            pairs.append(pair)
+        index[key] = value
+    if "content-length" in index:
+        return None
+    if len(index) != len(pairs):
+        index = {}
+        for name, value in pairs:
+            add_to_index(index, name.lower(), value)
+    return _from_wire(pairs, index)
+
+
+def is_field_value(value: str) -> bool:
+    """Whether `value` may travel in a header (RFC 9110, section 5.5)."""
+    try:
+        return not value.encode("latin-1").translate(None, PLAIN)
+    except UnicodeEncodeError:
+        return False
+
+
+def _text(key: str) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"header name must be a str, not {type(key).__name__}")
+    return key

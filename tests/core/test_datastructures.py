@@ -1,0 +1,312 @@
+"""Headers: no case, order kept, several values."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import weakref
+from collections.abc import Mapping, MutableMapping
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def headers(impl: ModuleType, *args: Any, **kwargs: str) -> Any:
+    return impl.datastructures.Headers(*args, **kwargs)
+
+
+# Making them
+
+
+PAIRS = [("Host", "a"), ("X", "1")]
+
+
+@pytest.mark.parametrize("make", [dict, list, iter], ids=str)
+def test_made_of(impl: ModuleType, make: Any) -> None:
+    made = headers(impl, make(PAIRS), Y="2")
+    assert list(made.raw_items()) == [*PAIRS, ("Y", "2")]
+
+
+def test_made_of_an_object_with_keys(impl: ModuleType) -> None:
+    class Keyed:
+        def keys(self) -> list[str]:
+            return ["Host"]
+
+        def __getitem__(self, key: str) -> str:
+            return key.lower()
+
+    assert headers(impl, Keyed())["Host"] == "host"
+
+
+def test_made_of_headers_keeps_repeated_names(impl: ModuleType) -> None:
+    first = headers(impl, [("Via", "a"), ("Host", "h"), ("via", "b")])
+    assert headers(impl, first) == first
+    assert list(headers(impl, first).raw_items()) == list(first.raw_items())
+
+
+def test_empty(impl: ModuleType) -> None:
+    made = headers(impl)
+    assert not made
+    assert len(made) == 0
+    assert made.serialize() == b"\r\n"
+    assert str(made) == "\n"
+
+
+def test_is_a_mutable_mapping(impl: ModuleType) -> None:
+    assert isinstance(headers(impl), MutableMapping)
+    assert isinstance(headers(impl), Mapping)
+    assert weakref.ref(headers(impl)) is not None
+
+
+# Reading them
+
+
+def test_spec_014_names_have_no_case(impl: ModuleType) -> None:
+    """SPEC-014."""
+    made = headers(impl, {"SEC-websocket-KEY": "x"})
+    assert made["Sec-WebSocket-Key"] == "x"
+    assert made.get("sec-websocket-key") == "x"
+    assert made.get_all("SEC-WEBSOCKET-KEY") == ["x"]
+    assert "Sec-Websocket-Key" in made
+    assert list(made) == ["sec-websocket-key"]
+
+
+def test_missing(impl: ModuleType) -> None:
+    made = headers(impl)
+    with pytest.raises(KeyError, match="host"):
+        made["Host"]
+    assert made.get("Host") is None
+    assert made.get_all("Host") == []
+    assert "Host" not in made
+    assert 1 not in made
+
+
+def test_several_values(impl: ModuleType) -> None:
+    made = headers(impl, [("Via", "a"), ("Host", "h"), ("VIA", "b"), ("via", "c")])
+    assert len(made) == 2
+    assert made.get_all("Via") == ["a", "b", "c"]
+    for read in (made.__getitem__, made.get, made.pop):
+        with pytest.raises(impl.datastructures.MultipleValuesError) as caught:
+            read("Via")
+        assert str(caught.value) == "header has several values: 'via'"
+    with pytest.raises(LookupError):
+        dict(made)
+
+
+def test_get_all_gives_a_copy(impl: ModuleType) -> None:
+    made = headers(impl, [("Via", "a"), ("Via", "b")])
+    made.get_all("Via").clear()
+    assert made.get_all("Via") == ["a", "b"]
+
+
+def test_multiple_values_error_without_a_name(impl: ModuleType) -> None:
+    assert str(impl.datastructures.MultipleValuesError()) == ""
+
+
+def test_views(impl: ModuleType) -> None:
+    made = headers(impl, {"A": "1", "B": "2"})
+    assert list(made.items()) == [("a", "1"), ("b", "2")]
+    assert list(made.values()) == ["1", "2"]
+    assert list(made.keys()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("method", ["__getitem__", "__delitem__"])
+def test_names_are_text(impl: ModuleType, method: str) -> None:
+    with pytest.raises(TypeError, match="must be a str"):
+        getattr(headers(impl), method)(1)
+
+
+# Changing them
+
+
+def test_setting_adds(impl: ModuleType) -> None:
+    made = headers(impl, {"Via": "a"})
+    made["via"] = "b"
+    made.update([("VIA", "c")])
+    made.update(via="d")
+    assert made.get_all("Via") == ["a", "b", "c", "d"]
+
+
+def test_update_with_itself(impl: ModuleType) -> None:
+    made = headers(impl, {"Via": "a"})
+    made.update(made)
+    assert made.get_all("Via") == ["a", "a"]
+
+
+def test_setdefault_and_pop(impl: ModuleType) -> None:
+    made = headers(impl, {"Host": "a"})
+    assert made.setdefault("host", "b") == "a"
+    assert made.setdefault("Via", "b") == "b"
+    assert made.pop("VIA") == "b"
+    assert "Via" not in made
+
+
+def test_deleting_removes_all_values(impl: ModuleType) -> None:
+    made = headers(impl, [("Via", "a"), ("Host", "h"), ("VIA", "b")])
+    del made["via"]
+    assert list(made.raw_items()) == [("Host", "h")]
+    with pytest.raises(KeyError):
+        del made["via"]
+    made.clear()
+    assert not made
+    assert list(made.raw_items()) == []
+
+
+def test_values_become_text(impl: ModuleType) -> None:
+    made = headers(impl)
+    made["Content-Length"] = 3
+    made.set_insecure("Age", 4)
+    assert made.serialize() == b"Content-Length: 3\r\nAge: 4\r\n\r\n"
+
+
+@pytest.mark.parametrize("copier", [lambda h: h.copy(), pickle.dumps], ids=str)
+def test_copy_is_independent(impl: ModuleType, copier: Any) -> None:
+    made = headers(impl, [("Via", "a"), ("Via", "b"), ("Host", "h")])
+    again = copier(made)
+    if isinstance(again, bytes):
+        again = pickle.loads(again)
+    assert again == made == copy.copy(made)
+    again["Via"] = "c"
+    again["Age"] = "1"
+    assert made.get_all("Via") == ["a", "b"]
+    assert len(made) == 2
+
+
+# Comparing and printing them
+
+
+def test_equality(impl: ModuleType) -> None:
+    one = headers(impl, [("A", "1"), ("B", "2"), ("b", "3")])
+    assert one == headers(impl, [("b", "2"), ("B", "3"), ("a", "1")])
+    assert one != headers(impl, [("A", "1"), ("B", "3"), ("B", "2")])
+    assert headers(impl, a="1") != {"a": "1"}
+    with pytest.raises(TypeError):
+        hash(one)
+
+
+def test_text(impl: ModuleType) -> None:
+    made = headers(impl, [("A", "1"), ("b", "2")])
+    assert str(made) == "A: 1\nb: 2\n\n"
+    assert repr(made) == "Headers([('A', '1'), ('b', '2')])"
+
+
+# What may travel
+
+
+def test_serialize(impl: ModuleType) -> None:
+    made = headers(impl, [("Host", "h"), ("X-Latin", "é\t~"), ("Empty", "")])
+    assert made.serialize() == b"Host: h\r\nX-Latin: \xe9\t~\r\nEmpty: \r\n\r\n"
+
+
+BAD_NAMES = ["", "a b", "a:", "a\r\n", "\xe9", "a\0", "(", "a\n"]
+BAD_VALUES = ["a\r\nb", "a\rb", "a\nb", "a\0b", "\x1b", "\x7f", "€"]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_spec_036_names_are_tokens(impl: ModuleType, name: str) -> None:
+    """SPEC-036, SEC-32."""
+    made = headers(impl)
+    for write in (made.__setitem__, made.setdefault):
+        with pytest.raises(impl.exceptions.InvalidHeader, match="not a token"):
+            write(name, "x")
+    with pytest.raises(impl.exceptions.InvalidHeader):
+        made.update([(name, "x")])
+    assert not made
+    made.set_insecure(name, "x")
+    with pytest.raises(impl.exceptions.InvalidHeader, match="not a token"):
+        made.serialize()
+
+
+@pytest.mark.parametrize("value", BAD_VALUES)
+def test_spec_036_values_have_no_control_characters(
+    impl: ModuleType, value: str
+) -> None:
+    """SPEC-036, SEC-32."""
+    made = headers(impl)
+    for write in (made.__setitem__, made.setdefault):
+        with pytest.raises(impl.exceptions.InvalidHeaderValue) as caught:
+            write("X", value)
+        assert (caught.value.name, caught.value.value) == ("X", value)
+    with pytest.raises(impl.exceptions.InvalidHeaderValue):
+        headers(impl, X=value)
+    assert not made
+
+
+@pytest.mark.parametrize("value", ["a\r\nb", "a\rb", "a\nb", "a\0b", "€", "\n", "\r"])
+def test_sec_32_serialize_checks_what_was_set_insecurely(
+    impl: ModuleType, value: str
+) -> None:
+    """SEC-32, SPEC-036."""
+    made = headers(impl, Host="h")
+    made.set_insecure("X", value)
+    with pytest.raises(impl.exceptions.InvalidHeaderValue, match=r"^X header"):
+        made.serialize()
+
+
+@given(name=st.text(), value=st.text())
+def test_sec_32_fuzz(name: str, value: str) -> None:
+    """SEC-32: whatever is set, exactly one line comes out, or an exception."""
+    from tests.conftest import FORMS
+
+    for impl in FORMS.values():
+        made = headers(impl)
+        made.set_insecure(name, value)
+        try:
+            data = made.serialize()
+        except impl.exceptions.InvalidHeader:
+            continue
+        assert data == f"{name}: {value}\r\n\r\n".encode("latin-1")
+        assert data.count(b"\n") == data.count(b"\r") == 2
+        assert b"\0" not in data
+
+
+def test_sec_41_repeated_names_cost_no_more(impl: ModuleType) -> None:
+    """SEC-41: many values of one header take one entry, in linear space."""
+    made = headers(impl, [("X", "v")] * 10_000)
+    assert len(made) == 1
+    assert len(made.get_all("x")) == 10_000
+
+
+def test_is_token(impl: ModuleType) -> None:
+    allowed = set("!#$%&'*+-.^_`|~") | {chr(c) for c in range(128) if chr(c).isalnum()}
+    for code in range(300):
+        assert impl.datastructures.is_token(chr(code)) is (chr(code) in allowed)
+
+
+def test_known_names_are_tokens_with_their_keys(impl: ModuleType) -> None:
+    for name, key in impl.datastructures.KNOWN_NAMES.items():
+        assert impl.datastructures.is_token(name)
+        assert key == name.lower()
+
+
+def test_known_lines_are_read_as_any_other(impl: ModuleType) -> None:
+    for line in impl.datastructures.KNOWN_LINES:
+        short = impl.datastructures.read_fields([line])
+        long = impl.datastructures.read_fields([line + " "])
+        assert list(short.raw_items()) == list(long.raw_items())
+        assert short == long
+
+
+@pytest.mark.parametrize(
+    "line", ["", "Host", "a b: c", " Host: a", "Host : a", "(: a", "Content-Length: 0"]
+)
+def test_read_fields_leaves_doubtful_lines(impl: ModuleType, line: str) -> None:
+    assert impl.datastructures.read_fields(["Host: a", line]) is None
+
+
+def test_read_fields(impl: ModuleType) -> None:
+    lines = ["Host: a", "x-Own:\t b \t", "Upgrade: websocket", "upgrade:h2c", "Via:"]
+    made = impl.datastructures.read_fields(lines)
+    assert list(made.raw_items()) == [
+        ("Host", "a"),
+        ("x-Own", "b"),
+        ("Upgrade", "websocket"),
+        ("upgrade", "h2c"),
+        ("Via", ""),
+    ]
+    assert made.get_all("Upgrade") == ["websocket", "h2c"]
+    assert made["X-OWN"] == "b"
+    assert made == headers(impl, made)

@@ -1,0 +1,116 @@
+"""WebSocket URIs and IRIs."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import ModuleType
+
+import pytest
+
+# URI, then what it is split into.
+VALID = [
+    ("ws://h", (False, "h", 80, "", "", None, None)),
+    ("wss://h/", (True, "h", 443, "/", "", None, None)),
+    ("WS://H:81/A?B", (False, "h", 81, "/A", "B", None, None)),
+    ("WsS://h?x", (True, "h", 443, "", "x", None, None)),
+    ("ws://h/?", (False, "h", 80, "/", "", None, None)),
+    ("ws://h:/a", (False, "h", 80, "/a", "", None, None)),
+    ("ws://h/a;b?c/d?e", (False, "h", 80, "/a;b", "c/d?e", None, None)),
+    ("ws://h/%zz%20", (False, "h", 80, "/%zz%20", "", None, None)),
+    ("ws://u:p@h/", (False, "h", 80, "/", "", "u", "p")),
+    ("ws://u%40:p%3A%C3%A9@h/", (False, "h", 80, "/", "", "u@", "p:é")),
+    ("ws://:@h", (False, "h", 80, "", "", "", "")),
+    ("ws://u:a:b@h", (False, "h", 80, "", "", "u", "a:b")),
+    ("ws://h/a@b", (False, "h", 80, "/a@b", "", None, None)),
+    ("ws://[::1]", (False, "::1", 80, "", "", None, None)),
+    ("wss://[2001:DB8::1]:9/x", (True, "2001:db8::1", 9, "/x", "", None, None)),
+    ("ws://[fe80::1%25eth0]/", (False, "fe80::1%eth0", 80, "/", "", None, None)),
+    ("ws://127.0.0.1:8765", (False, "127.0.0.1", 8765, "", "", None, None)),
+    ("ws://a_b.c~d", (False, "a_b.c~d", 80, "", "", None, None)),
+    # IRIs
+    (
+        "ws://é.fr/é?ü=ö",
+        (False, "xn--9ca.fr", 80, "/%C3%A9", "%C3%BC=%C3%B6") + (None,) * 2,
+    ),
+    ("ws://ü:é@h", (False, "h", 80, "", "", "ü", "é")),
+    ("ws://BÜCHER.example", (False, "xn--bcher-kva.example", 80, "", "", None, None)),
+    (
+        "ws://h/\u2028\U0001f600",
+        (False, "h", 80, "/%E2%80%A8%F0%9F%98%80", "", None, None),
+    ),
+]
+
+
+@pytest.mark.parametrize(("uri", "parts"), VALID)
+def test_spec_041_parse(impl: ModuleType, uri: str, parts: tuple[object, ...]) -> None:
+    """SPEC-041."""
+    parsed = impl.uri.parse_uri(uri)
+    assert parsed == impl.uri.WebSocketURI(*parts)
+    assert dataclasses.astuple(parsed) == parts
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *("", "h", "//h", "http://h", "https://h", "ws:h", "ws:/h", "ws//h", "wss:", "x://h"),
+        *("ws://", "ws:///x", "ws://:80", "ws://?x", "ws://u:p@", "ws://u@h", "ws://@h"),
+        *("ws://a@b:c@h", "ws://h#f", "ws://h/a#", "ws://h/?a#b"),
+        *("ws://h:99999", "ws://h:x", "ws://h:-1", "ws://h:1:2", "ws://h:\u0661"),
+        *("ws://h/a b", " ws://h", "ws://h ", "ws://h\n/", "ws://h/\t", "ws://\0", "ws://h/\x7f"),
+        *("ws://[::1", "ws://::1", "ws://[]", "ws://[1]", "ws://[::g]", "ws://[::1]x"),
+        *("ws://[1.2.3.4]", "ws://[::1%]", "ws://[::1]:99999", "ws://[:::]", "ws://%41"),
+        *("ws://a\\b", "ws://h^", "ws://a%00b/", "ws://\u3002", "ws://é..fr", "ws://" + "é" * 70),
+        *("ws://h/\ud800", "ws://\ud800/", "ws://h?\udfff", "ws://%ff:x@h/", "ws://[é]/"),
+    ],
+)  # fmt: skip
+def test_spec_041_refuse(impl: ModuleType, uri: str) -> None:
+    """SPEC-041, SEC-32: anything else, control characters included."""
+    with pytest.raises(impl.exceptions.InvalidURI) as caught:
+        impl.uri.parse_uri(uri)
+    assert caught.value.uri == uri
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("ws://h", "/"),
+        ("ws://h/", "/"),
+        ("ws://h/a", "/a"),
+        ("ws://h?b", "/?b"),
+        ("ws://h/a?b", "/a?b"),
+        ("ws://h/a?", "/a"),
+    ],
+)
+def test_spec_041_resource_name(impl: ModuleType, uri: str, name: str) -> None:
+    """SPEC-041."""
+    assert impl.uri.parse_uri(uri).resource_name == name
+
+
+def test_user_info(impl: ModuleType) -> None:
+    assert impl.uri.parse_uri("ws://h").user_info is None
+    assert impl.uri.parse_uri("ws://u:p@h").user_info == ("u", "p")
+    assert impl.uri.WebSocketURI(False, "h", 80, "", "", "u").user_info is None
+
+
+def test_sec_33_representation_hides_the_password(impl: ModuleType) -> None:
+    """SEC-33."""
+    text = repr(impl.uri.parse_uri("ws://user:secret@h"))
+    assert "user" in text
+    assert "secret" not in text
+    assert repr(impl.uri.parse_uri("ws://h/")) == (
+        "WebSocketURI(secure=False, host='h', port=80, path='/', query='', "
+        "username=None, password=None)"
+    )
+
+
+def test_value(impl: ModuleType) -> None:
+    one = impl.uri.parse_uri("ws://h/a")
+    assert one == impl.uri.parse_uri("ws://H/a")
+    assert one != impl.uri.parse_uri("ws://h/b")
+    assert dataclasses.replace(one, path="/b") == impl.uri.parse_uri("ws://h/b")
+    match one:
+        case impl.uri.WebSocketURI(False, host, port):
+            assert (host, port) == ("h", 80)
+        case _:
+            pytest.fail("no match")
