@@ -1,0 +1,35 @@
+# C types of the kernels; _kernels.py says what each one does.
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+
+cpdef bytes take(const unsigned char *data, Py_ssize_t start, Py_ssize_t length,
+                 bint masked)
+cpdef object blank(type kind)
+cpdef uint64_t uint64(const unsigned char *data, Py_ssize_t start) noexcept
+cpdef int32_t utf8(int32_t state, const unsigned char *data, Py_ssize_t start,
+                   Py_ssize_t stop) noexcept
+cpdef bytes as_bytes(object data)
+cpdef bytes header(int first, uint64_t length, bint masked)
+cpdef bytes frame(int first, object data, bint masked)
+
+cdef class TextReader:
+    cdef int32_t _utf8
+
+    cdef bytes _take_text(self, const unsigned char *data, Py_ssize_t start,
+                          Py_ssize_t length, bint masked)
+
+cdef class Payload:
+    cdef readonly uint64_t missing
+    cdef PyObject *_bytes  # owned; no other reference exists before finish()
+    cdef Py_ssize_t _size
+    cdef Py_ssize_t _room
+    cdef Py_ssize_t _checked
+    cdef uint32_t _key
+    cdef bint _ascii  # whether all is that came since the last check
+
+    cdef int _grow(self, Py_ssize_t count) except -1
+    cpdef Py_ssize_t feed(self, const unsigned char *data, Py_ssize_t start,
+                          Py_ssize_t stop) except -1
+    cpdef int32_t utf8(self, int32_t state) noexcept
+    cpdef bytes finish(self)

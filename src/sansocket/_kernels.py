@@ -1,0 +1,187 @@
+"""The loops over payload bytes: masking, UTF-8, growing and building payloads.
+
+This module is the one that is written twice. Compiled, ``_kernels.pyx`` takes its
+place, with the same names on C types; what is here runs where no compiler was.
+Both forms pass the same tests, ``tests/core/test_kernels.py``.
+
+The state of a UTF-8 check is an int: 0 at the border of a character, the bytes of
+the unfinished sequence in network order inside one, and -1 once it is invalid.
+"""
+
+from __future__ import annotations
+
+import os
+from _codecs import utf_8_decode
+
+from . import environment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .typing import BytesLike
+
+COMPILED = False
+
+_CHUNK = 65536  # bytes that go through one big integer; more leaves the cache
+_KEYS = 1024  # masking keys fetched from the random source at a time
+
+
+def mask(data: bytes, key: bytes) -> bytes:
+    """XOR ``data`` with the 4 bytes of ``key`` (RFC 6455, section 5.3)."""
+    size = len(data)
+    if size > _CHUNK:
+        chunks = range(0, size, _CHUNK)
+        return b"".join([mask(data[i : i + _CHUNK], key) for i in chunks])
+    wide = key * (size // 4) + key[: size % 4]
+    number = int.from_bytes(data, "little") ^ int.from_bytes(wide, "little")
+    return number.to_bytes(size, "little")
+
+
+def take(data: bytes, start: int, length: int, masked: bool) -> bytes:
+    """Copy a payload out of a read; its key, if any, stands right before it."""
+    payload = data[start : start + length]
+    return mask(payload, data[start - 4 : start]) if masked else payload
+
+
+blank = object.__new__
+"""Make an instance without ``__init__``, of a class that makes no cycles: compiled,
+it is hidden from the cycle collector, which many frames in a row would wake."""
+
+
+def uint64(data: bytes, start: int) -> int:
+    """The 64-bit unsigned number in network order at ``start``."""
+    return int.from_bytes(data[start : start + 8], "big")
+
+
+def utf8(state: int, data: bytes, start: int, stop: int) -> int:
+    """Check ``data[start:stop]`` as the next part of a text; return the new state.
+
+    Invalid input is seen at the first impossible byte (RFC 3629, section 4).
+    """
+    chunk = data[start:stop]
+    if state:
+        chunk = state.to_bytes((state.bit_length() + 7) // 8, "big") + chunk
+    elif chunk.isascii():
+        return 0
+    try:
+        used = utf_8_decode(chunk, "strict", False)[1]
+    except UnicodeDecodeError:
+        return -1
+    return int.from_bytes(chunk[used:], "big")
+
+
+class TextReader:
+    """Base of what reads text: it owns the state of the check."""
+
+    _utf8: int
+
+    def _take_text(self, data: bytes, start: int, length: int, masked: bool) -> bytes:
+        """``take`` a payload and check it as the next part of the text."""
+        payload = take(data, start, length, masked)
+        self._utf8 = utf8(self._utf8, payload, 0, length)
+        return payload
+
+
+class Payload:
+    """A payload that is still arriving.
+
+    Its memory follows the bytes that came, not the length that was announced.
+    ``key`` is the masking key, or empty for a payload that is not masked.
+    """
+
+    __slots__ = ("_buffer", "_checked", "_key", "missing")
+
+    def __init__(self, length: int, key: bytes) -> None:
+        self.missing = length
+        self._key = key
+        self._buffer = bytearray()
+        self._checked = 0
+
+    def feed(self, data: bytes, start: int, stop: int) -> int:
+        """Take what belongs to the payload; return the position behind it."""
+        stop = min(stop, start + self.missing)
+        chunk = data[start:stop]
+        if self._key:
+            turn = len(self._buffer) % 4
+            chunk = mask(chunk, self._key[turn:] + self._key[:turn])
+        self._buffer += chunk
+        self.missing -= stop - start
+        return stop
+
+    def utf8(self, state: int) -> int:
+        """Check as text what came since the last check; return the new state."""
+        start, self._checked = self._checked, len(self._buffer)
+        return utf8(state, bytes(self._buffer[start:]), 0, self._checked - start)
+
+    def finish(self) -> bytes:
+        """The payload as far as it came; the object is used up."""
+        payload = bytes(self._buffer)
+        self._buffer = bytearray()
+        return payload
+
+
+def as_bytes(data: BytesLike) -> bytes:
+    """``data`` as an immutable copy, or itself if it is that already.
+
+    Lengths count bytes, whatever the item size of the buffer.
+
+    Raises:
+        TypeError: if ``data`` is no buffer.
+        BufferError: if it is not contiguous.
+
+    """
+    if type(data) is bytes:
+        return data
+    view = memoryview(data)
+    if not view.c_contiguous:
+        raise BufferError("a payload must be a contiguous buffer")
+    return view.tobytes()
+
+
+def header(first: int, length: int, masked: bool) -> bytes:
+    """A frame header without its key, the length in its shortest form."""
+    bit = 0x80 if masked else 0
+    if length < 126:
+        return bytes((first, bit | length))
+    if length < 65536:
+        return bytes((first, bit | 126)) + length.to_bytes(2, "big")
+    return bytes((first, bit | 127)) + length.to_bytes(8, "big")
+
+
+def frame(first: int, data: BytesLike, masked: bool) -> bytes:
+    """A frame, ready to be written, whose first byte is ``first``.
+
+    A masked frame takes a fresh key. ``data`` is copied, and may be reused.
+    """
+    payload = as_bytes(data)
+    head = header(first, len(payload), masked)
+    if not masked:
+        return head + payload
+    key = masking_key()
+    return head + key + mask(payload, key)
+
+
+_keys: Iterator[bytes] = iter(())
+
+
+def masking_key() -> bytes:
+    """Four fresh random bytes (RFC 6455, section 10.3)."""
+    global _keys
+    key = next(_keys, None)
+    while key is None:
+        batch = environment.random_bytes(4 * _KEYS)
+        _keys = iter([batch[i : i + 4] for i in range(0, 4 * _KEYS, 4)])
+        key = next(_keys, None)
+    return key
+
+
+def forget_keys() -> None:
+    """Drop the keys fetched ahead: in a forked child, which must not share them
+    with its parent, and after ``environment.random_bytes`` was replaced."""
+    global _keys
+    _keys = iter(())
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch
+    os.register_at_fork(after_in_child=forget_keys)

@@ -1,0 +1,280 @@
+# The compiled twin of _kernels.py, which documents every name.
+#
+# The functions trust their positions: the caller has checked them.
+
+import os
+
+from . import environment
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport (
+    PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
+)
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+
+cdef extern from "_kernels.h" nogil:
+    bint sansocket_mask(unsigned char *target, const unsigned char *source,
+                        size_t size, uint32_t key)
+    int32_t sansocket_utf8(int32_t state, const unsigned char *data, size_t size)
+
+
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject **target, Py_ssize_t size) except -1
+    PyObject *new_bytes "PyBytes_FromStringAndSize"(
+        const char *source, Py_ssize_t size) except NULL
+    char *raw_bytes "PyBytes_AS_STRING"(PyObject *target)
+    ctypedef struct PyTypeObject:
+        object (*tp_new)(type, tuple, PyObject *)
+    void PyObject_GC_UnTrack(PyObject *)
+
+
+COMPILED = True
+
+cdef enum:
+    BATCH = 4096  # bytes of masking keys fetched from the random source at a time
+    FIRST_ROOM = 512  # bytes allotted to a payload at least, as far as announced
+
+cdef unsigned char batch[BATCH]
+cdef Py_ssize_t batch_left = 0
+
+
+cdef inline uint32_t load_key(const unsigned char *source) noexcept:
+    cdef uint32_t key
+    memcpy(&key, source, 4)
+    return key
+
+
+def mask(const unsigned char[::1] data, const unsigned char[::1] key):
+    cdef Py_ssize_t size = data.shape[0]
+    cdef bytes masked = PyBytes_FromStringAndSize(NULL, size)
+    if key.shape[0] != 4:
+        raise ValueError("a masking key has 4 bytes")
+    if size:
+        sansocket_mask(<unsigned char *>PyBytes_AS_STRING(masked), &data[0],
+                       <size_t>size, load_key(&key[0]))
+    return masked
+
+
+cpdef bytes take(const unsigned char *data, Py_ssize_t start, Py_ssize_t length,
+                 bint masked):
+    cdef bytes payload
+    if not masked:
+        return PyBytes_FromStringAndSize(<const char *>data + start, length)
+    payload = PyBytes_FromStringAndSize(NULL, length)
+    if length:  # the empty bytes object is shared
+        sansocket_mask(<unsigned char *>PyBytes_AS_STRING(payload), data + start,
+                       <size_t>length, load_key(data + start - 4))
+    return payload
+
+
+cpdef object blank(type kind):
+    cdef object instance = (<PyTypeObject *>kind).tp_new(kind, (), NULL)
+    PyObject_GC_UnTrack(<PyObject *>instance)
+    return instance
+
+
+cpdef uint64_t uint64(const unsigned char *data, Py_ssize_t start) noexcept:
+    cdef uint64_t number = 0
+    cdef int i
+    for i in range(8):
+        number = number << 8 | data[start + i]
+    return number
+
+
+cpdef int32_t utf8(int32_t state, const unsigned char *data, Py_ssize_t start,
+                   Py_ssize_t stop) noexcept:
+    return sansocket_utf8(state, data + start, <size_t>(stop - start))
+
+
+cdef class TextReader:
+    cdef bytes _take_text(self, const unsigned char *data, Py_ssize_t start,
+                          Py_ssize_t length, bint masked):
+        cdef bytes payload
+        cdef unsigned char *target
+        cdef bint ascii
+        if length == 0:
+            return b""
+        payload = PyBytes_FromStringAndSize(NULL, length)
+        target = <unsigned char *>PyBytes_AS_STRING(payload)
+        ascii = sansocket_mask(target, data + start, <size_t>length,
+                               load_key(data + start - 4) if masked else 0)
+        if self._utf8 != 0 or not ascii:
+            self._utf8 = sansocket_utf8(self._utf8, target, <size_t>length)
+        return payload
+
+
+cdef class Payload:
+    def __cinit__(self, uint64_t length, bytes key):
+        self.missing = length
+        self._key = load_key(key) if key else 0
+        self._ascii = True
+
+    def __dealloc__(self):
+        Py_XDECREF(self._bytes)
+
+    cdef int _grow(self, Py_ssize_t count) except -1:
+        """Make room for `count` more bytes: twice the need, never past the end."""
+        cdef uint64_t room = <uint64_t>(self._size + count)
+        if room <= <uint64_t>self._room:
+            return 0
+        room = max(2 * room, <uint64_t>FIRST_ROOM)
+        if room - <uint64_t>self._size > self.missing:
+            room = <uint64_t>self._size + self.missing
+        if self._bytes is NULL:
+            self._bytes = new_bytes(NULL, <Py_ssize_t>room)
+        else:
+            _PyBytes_Resize(&self._bytes, <Py_ssize_t>room)
+        self._room = <Py_ssize_t>room
+        return 0
+
+    cpdef Py_ssize_t feed(self, const unsigned char *data, Py_ssize_t start,
+                          Py_ssize_t stop) except -1:
+        cdef Py_ssize_t count = stop - start
+        cdef uint32_t key = self._key
+        cdef int turn = 8 * (self._size & 3)
+        cdef unsigned char *target
+        if <uint64_t>count > self.missing:
+            count = <Py_ssize_t>self.missing
+        if count == 0:
+            return start
+        self._grow(count)
+        target = <unsigned char *>raw_bytes(self._bytes) + self._size
+        if turn:  # the key as it stands in memory, turned to where we are
+            key = rotate(key, turn)
+        if not sansocket_mask(target, data + start, <size_t>count, key):
+            self._ascii = False
+        self._size += count
+        self.missing -= <uint64_t>count
+        return start + count
+
+    cpdef int32_t utf8(self, int32_t state) noexcept:
+        cdef Py_ssize_t start = self._checked
+        cdef bint ascii = self._ascii
+        self._ascii = True
+        self._checked = self._size
+        if self._size == start or state == 0 and ascii:
+            return state
+        return sansocket_utf8(
+            state, <unsigned char *>raw_bytes(self._bytes) + start,
+            <size_t>(self._size - start))
+
+    cpdef bytes finish(self):
+        cdef object payload
+        if self._bytes is NULL:
+            return b""
+        if self._room != self._size:
+            _PyBytes_Resize(&self._bytes, self._size)
+        payload = <object>self._bytes
+        Py_XDECREF(self._bytes)
+        self._bytes = NULL
+        self._size = self._room = self._checked = 0
+        return payload
+
+
+cdef inline uint32_t rotate(uint32_t key, int turn) noexcept:
+    """Turn the key by `turn` bits towards its first byte in memory."""
+    cdef unsigned char source[8]
+    memcpy(source, &key, 4)
+    memcpy(source + 4, &key, 4)
+    return load_key(source + turn // 8)
+
+
+cpdef bytes header(int first, uint64_t length, bint masked):
+    cdef unsigned char target[10]
+    cdef Py_ssize_t size = write_header(target, first, length, masked)
+    return PyBytes_FromStringAndSize(<char *>target, size)
+
+
+cdef inline Py_ssize_t write_header(unsigned char *target, int first,
+                                    uint64_t length, bint masked) noexcept:
+    cdef unsigned char bit = 0x80 if masked else 0
+    cdef int i
+    target[0] = <unsigned char>first
+    if length < 126:
+        target[1] = bit | <unsigned char>length
+        return 2
+    if length < 65536:
+        target[1] = bit | 126
+        target[2] = <unsigned char>(length >> 8)
+        target[3] = <unsigned char>length
+        return 4
+    target[1] = bit | 127
+    for i in range(8):
+        target[2 + i] = <unsigned char>(length >> (56 - 8 * i))
+    return 10
+
+
+cpdef bytes frame(int first, object data, bint masked):
+    cdef Py_buffer view
+    if type(data) is bytes:
+        return build(first, <unsigned char *>PyBytes_AS_STRING(data),
+                     PyBytes_GET_SIZE(data), masked)
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        return build(first, <unsigned char *>view.buf, view.len, masked)
+    finally:
+        PyBuffer_Release(&view)
+
+
+cdef inline bytes build(int first, const unsigned char *data, Py_ssize_t length,
+                        bint masked):
+    cdef unsigned char head[14]
+    cdef Py_ssize_t size = write_header(head, first, <uint64_t>length, masked)
+    cdef unsigned char *target
+    cdef bytes whole
+    if masked:
+        take_key(head + size)
+        size += 4
+    whole = PyBytes_FromStringAndSize(NULL, size + length)
+    target = <unsigned char *>PyBytes_AS_STRING(whole)
+    memcpy(target, head, <size_t>size)
+    if masked:
+        sansocket_mask(target + size, data, <size_t>length,
+                       load_key(target + size - 4))
+    elif length:
+        memcpy(target + size, data, <size_t>length)
+    return whole
+
+
+cdef inline int take_key(unsigned char *target) except -1:
+    global batch_left
+    cdef bytes fresh
+    if batch_left == 0:
+        fresh = environment.random_bytes(BATCH)
+        if len(fresh) != BATCH:
+            raise ValueError("the random source gave too few bytes")
+        memcpy(batch, PyBytes_AS_STRING(fresh), BATCH)
+        batch_left = BATCH
+    memcpy(target, batch + (BATCH - batch_left), 4)
+    batch_left -= 4
+    return 0
+
+
+cpdef bytes as_bytes(object data):
+    cdef Py_buffer view
+    if type(data) is bytes:
+        return data
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        return PyBytes_FromStringAndSize(<char *>view.buf, view.len)
+    finally:
+        PyBuffer_Release(&view)
+
+
+def masking_key():
+    cdef unsigned char key[4]
+    take_key(key)
+    return PyBytes_FromStringAndSize(<char *>key, 4)
+
+
+def forget_keys():
+    global batch_left
+    batch_left = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget_keys)

@@ -1,0 +1,353 @@
+"""The permessage-deflate extension (RFC 7692)."""
+
+from __future__ import annotations
+
+import zlib
+
+from .. import frames
+from ..exceptions import NegotiationError, ProtocolError
+from ._zstream import NO_LIMIT, Deflater, Inflater
+from .base import ClientExtensionFactory, Extension, ServerExtensionFactory
+from .negotiation import (
+    accept_offer,
+    build_parameters,
+    check_answer,
+    check_client_config,
+    check_server_config,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ..frames import Frame
+    from ..typing import BytesLike, ExtensionParameter
+    from .negotiation import Parameters
+
+__all__ = [
+    "ClientPerMessageDeflateFactory",
+    "PerMessageDeflate",
+    "ServerPerMessageDeflateFactory",
+    "enable_client_permessage_deflate",
+    "enable_server_permessage_deflate",
+]
+
+NAME = "permessage-deflate"
+_NO_SETTINGS: dict[str, Any] = {}
+
+
+class PerMessageDeflate(Extension):
+    """Compression of messages, as agreed for one connection.
+
+    A context is made when the first message needs it. ``decode`` and ``encode``
+    are the interface of every extension; ``inflate`` and ``deflate`` are the same
+    work on bare payloads, for a caller who minds the frames.
+
+    Args:
+        remote_no_context_takeover: whether the peer compresses every message from
+            an empty window.
+        local_no_context_takeover: whether we must.
+        remote_max_window_bits: size of the peer's window, 8 to 15.
+        local_max_window_bits: size of our window, 9 to 15.
+        compress_settings: ``level``, ``memLevel`` and ``strategy`` as of
+            ``zlib.compressobj``.
+
+    """
+
+    name = NAME
+
+    def __init__(
+        self,
+        remote_no_context_takeover: bool,
+        local_no_context_takeover: bool,
+        remote_max_window_bits: int,
+        local_max_window_bits: int,
+        compress_settings: dict[str, Any] | None = None,
+    ) -> None:
+        if not 8 <= remote_max_window_bits <= 15:
+            raise ValueError("remote_max_window_bits must be from 8 to 15")
+        if not 9 <= local_max_window_bits <= 15:
+            raise ValueError("local_max_window_bits must be from 9 to 15")
+        self.remote_no_context_takeover = remote_no_context_takeover
+        self.local_no_context_takeover = local_no_context_takeover
+        self.remote_max_window_bits = remote_max_window_bits
+        self.local_max_window_bits = local_max_window_bits
+        self.compress_settings = _check_settings(compress_settings)
+        self._inflater: Inflater | None = None
+        self._deflater: Deflater | None = None
+        self._decoding = False  # whether the incoming message is compressed
+        self._encoding = False  # whether the outgoing message is
+
+    def __repr__(self) -> str:
+        return (
+            "PerMessageDeflate("
+            f"remote_no_context_takeover={bool(self.remote_no_context_takeover)}, "
+            f"local_no_context_takeover={bool(self.local_no_context_takeover)}, "
+            f"remote_max_window_bits={self.remote_max_window_bits}, "
+            f"local_max_window_bits={self.local_max_window_bits})"
+        )
+
+    def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
+        """Decompress a frame (section 6.2).
+
+        Raises:
+            PayloadTooBig: if the result would have more than ``max_size`` bytes.
+            ProtocolError: if RSV1 is set on a continuation, or the data is invalid.
+
+        """
+        opcode = frame.opcode
+        if opcode & 0x8:
+            return frame
+        if opcode == 0x0:
+            if frame.rsv1:
+                raise ProtocolError("RSV1 is set on a continuation frame")
+        else:
+            self._decoding = frame.rsv1
+        if not self._decoding:
+            return frame
+        limit = NO_LIMIT if max_size is None else max_size
+        data = self.inflate(bytes(frame.data), frame.fin, limit)
+        return _with_data(frame, data, False)
+
+    def encode(self, frame: Frame) -> Frame:
+        """Compress a frame (section 6.1); control frames pass as they are."""
+        opcode = frame.opcode
+        if opcode & 0x8:
+            return frame
+        if opcode == 0x0 and not self._encoding:
+            return frame  # a message that began without compression
+        data = self.deflate(frame.data, frame.fin)
+        return _with_data(frame, data, opcode != 0x0)
+
+    def inflate(self, data: bytes, fin: bool, limit: int) -> bytes:
+        """Decompress the next payload of a compressed message.
+
+        Args:
+            data: payload of one frame.
+            fin: whether it ends the message.
+            limit: largest result in bytes.
+
+        Raises:
+            PayloadTooBig: if the result would be larger.
+            ProtocolError: if the data is invalid, or ends inside a block.
+
+        """
+        inflater = self._inflater
+        if inflater is None:
+            inflater = Inflater(self.remote_max_window_bits)
+            self._inflater = inflater
+        payload = inflater.inflate(data, fin, limit)
+        if fin and self.remote_no_context_takeover:
+            self._inflater = None
+        self._decoding = not fin
+        return payload
+
+    def deflate(self, data: BytesLike, fin: bool) -> bytes:
+        """Compress the next payload of a message.
+
+        Args:
+            data: payload of one frame.
+            fin: whether it ends the message.
+
+        """
+        deflater = self._deflater
+        if deflater is None:
+            deflater = self._new_deflater()
+        # Lost if compressing raises: a fresh context refers to nothing unsent.
+        self._deflater = None
+        payload = deflater.deflate(data, fin)
+        if not (fin and self.local_no_context_takeover):
+            self._deflater = deflater
+        self._encoding = not fin
+        return payload
+
+    def _new_deflater(self) -> Deflater:
+        settings = self.compress_settings
+        return Deflater(
+            self.local_max_window_bits,
+            settings.get("level", zlib.Z_DEFAULT_COMPRESSION),
+            settings.get("memLevel", 8),
+            settings.get("strategy", zlib.Z_DEFAULT_STRATEGY),
+        )
+
+    def release(self) -> None:
+        """Give back the contexts' memory; the connection is over."""
+        self._inflater = None
+        self._deflater = None
+
+
+def _with_data(frame: Frame, data: bytes, rsv1: bool) -> Frame:
+    changed = frames.Frame(frame.opcode, data, frame.fin)
+    changed.rsv1 = rsv1
+    changed.rsv2 = frame.rsv2
+    changed.rsv3 = frame.rsv3
+    return changed
+
+
+def _check_settings(settings: dict[str, Any] | None) -> dict[str, Any]:
+    if settings is None:
+        return _NO_SETTINGS
+    unknown = set(settings) - {"level", "memLevel", "method", "strategy"}
+    if unknown:
+        raise ValueError(f"unknown compress setting: {', '.join(sorted(unknown))}")
+    return settings
+
+
+class ClientPerMessageDeflateFactory(ClientExtensionFactory):
+    """Offers permessage-deflate (RFC 7692, section 7.1).
+
+    Args:
+        server_no_context_takeover: ask that the server compresses every message
+            from an empty window.
+        client_no_context_takeover: announce that we do.
+        server_max_window_bits: ask the server for a window of at most so many bits,
+            8 to 15.
+        client_max_window_bits: announce such a window of ours, 9 to 15, or with
+            ``True`` just that the server may choose one.
+        compress_settings: ``level``, ``memLevel`` and ``strategy`` as of
+            ``zlib.compressobj``.
+
+    """
+
+    name = NAME
+
+    def __init__(
+        self,
+        server_no_context_takeover: bool = False,
+        client_no_context_takeover: bool = False,
+        server_max_window_bits: int | None = None,
+        client_max_window_bits: int | bool | None = True,
+        compress_settings: dict[str, Any] | None = None,
+    ) -> None:
+        self.server_no_context_takeover = server_no_context_takeover
+        self.client_no_context_takeover = client_no_context_takeover
+        self.server_max_window_bits = server_max_window_bits
+        self.client_max_window_bits = client_max_window_bits
+        self.compress_settings = _check_settings(compress_settings)
+        check_client_config(self._config())
+
+    def _config(self) -> Parameters:
+        return (
+            self.server_no_context_takeover,
+            self.client_no_context_takeover,
+            self.server_max_window_bits,
+            self.client_max_window_bits,
+        )
+
+    def get_request_params(self) -> Sequence[ExtensionParameter]:
+        """The parameters of the offer."""
+        return build_parameters(self._config())
+
+    def process_response_params(
+        self,
+        params: Sequence[ExtensionParameter],
+        accepted_extensions: Sequence[Extension],
+    ) -> PerMessageDeflate:
+        """Check the server's answer, and make the extension.
+
+        Raises:
+            NegotiationError: if the answer does not fit the offer, or another
+                extension that uses RSV1 was agreed already.
+
+        """
+        _check_reserved_bit(accepted_extensions)
+        agreed = check_answer(self._config(), params)
+        return PerMessageDeflate(*agreed, self.compress_settings)
+
+
+class ServerPerMessageDeflateFactory(ServerExtensionFactory):
+    """Answers offers of permessage-deflate (RFC 7692, section 7.1).
+
+    Args:
+        server_no_context_takeover: compress every message from an empty window,
+            whether or not the client asks for it.
+        client_no_context_takeover: ask the same of the client.
+        server_max_window_bits: use a window of at most so many bits, 9 to 15.
+        client_max_window_bits: ask the same of clients that can, 8 to 15.
+        compress_settings: ``level``, ``memLevel`` and ``strategy`` as of
+            ``zlib.compressobj``.
+        require_client_max_window_bits: decline offers of clients that cannot.
+
+    """
+
+    name = NAME
+
+    def __init__(
+        self,
+        server_no_context_takeover: bool = False,
+        client_no_context_takeover: bool = False,
+        server_max_window_bits: int | None = None,
+        client_max_window_bits: int | None = None,
+        compress_settings: dict[str, Any] | None = None,
+        require_client_max_window_bits: bool = False,
+    ) -> None:
+        self.server_no_context_takeover = server_no_context_takeover
+        self.client_no_context_takeover = client_no_context_takeover
+        self.server_max_window_bits = server_max_window_bits
+        self.client_max_window_bits = client_max_window_bits
+        self.compress_settings = _check_settings(compress_settings)
+        self.require_client_max_window_bits = require_client_max_window_bits
+        check_server_config(self._config(), require_client_max_window_bits)
+
+    def _config(self) -> Parameters:
+        return (
+            self.server_no_context_takeover,
+            self.client_no_context_takeover,
+            self.server_max_window_bits,
+            self.client_max_window_bits,
+        )
+
+    def process_request_params(
+        self,
+        params: Sequence[ExtensionParameter],
+        accepted_extensions: Sequence[Extension],
+    ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
+        """Accept one offer: give the parameters to answer and the extension.
+
+        Raises:
+            NegotiationError: to decline the offer, also where another extension
+                that uses RSV1 was accepted already.
+
+        """
+        _check_reserved_bit(accepted_extensions)
+        answer, agreed = accept_offer(
+            self._config(),
+            params,
+            require_client_max_window_bits=self.require_client_max_window_bits,
+        )
+        return answer, PerMessageDeflate(*agreed, self.compress_settings)
+
+
+def enable_client_permessage_deflate(
+    extensions: Sequence[ClientExtensionFactory] | None,
+) -> Sequence[ClientExtensionFactory]:
+    """Add permessage-deflate with settings that spare memory, unless it is there."""
+    if _has_deflate(extensions):
+        return extensions or []
+    factory = ClientPerMessageDeflateFactory(compress_settings={"memLevel": 5})
+    return [*(extensions or []), factory]
+
+
+def enable_server_permessage_deflate(
+    extensions: Sequence[ServerExtensionFactory] | None,
+) -> Sequence[ServerExtensionFactory]:
+    """Add permessage-deflate with settings that spare memory, unless it is there:
+    windows of 4 KiB where the client agrees to it."""
+    if _has_deflate(extensions):
+        return extensions or []
+    factory = ServerPerMessageDeflateFactory(
+        server_max_window_bits=12,
+        client_max_window_bits=12,
+        compress_settings={"memLevel": 5},
+    )
+    return [*(extensions or []), factory]
+
+
+def _has_deflate(factories: Sequence[Any] | None) -> bool:
+    return any(factory.name == NAME for factory in factories or ())
+
+
+def _check_reserved_bit(accepted: Sequence[Extension]) -> None:
+    if any(extension.name == NAME for extension in accepted):
+        raise NegotiationError(f"{NAME} is agreed already")

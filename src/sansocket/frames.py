@@ -1,0 +1,165 @@
+"""WebSocket frames (RFC 6455, section 5.2) and what close frames carry."""
+
+from __future__ import annotations
+
+from . import _kernels
+from ._dataclass import REQUIRED, LazyFields
+from .closing import OK_CLOSE_CODES, Close
+from .constants import CloseCode, Opcode
+from .exceptions import ProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .extensions.base import Extension
+    from .typing import BytesLike
+
+__all__ = ["OK_CLOSE_CODES", "Close", "CloseCode", "Frame", "Opcode"]
+
+MAX_CONTROL_PAYLOAD = 125  # bytes (RFC 6455, section 5.5)
+
+_SHOWN = 75  # characters of a payload in a log line
+
+
+class Frame:
+    """One frame, compared by value.
+
+    Attributes:
+        opcode: member of ``Opcode``.
+        data: payload, unmasked; ``bytes`` in every frame that was received.
+        fin: whether it is the last frame of its message.
+        rsv1: reserved bit, for extensions; so are ``rsv2`` and ``rsv3``.
+
+    """
+
+    __match_args__ = ("opcode", "data", "fin", "rsv1", "rsv2", "rsv3")
+    __dataclass_fields__ = LazyFields(
+        opcode=REQUIRED, data=REQUIRED, fin=True, rsv1=False, rsv2=False, rsv3=False
+    )
+
+    def __init__(
+        self,
+        opcode: Opcode,
+        data: BytesLike,
+        fin: bool = True,
+        rsv1: bool = False,
+        rsv2: bool = False,
+        rsv3: bool = False,
+    ) -> None:
+        self.opcode = opcode
+        self.data = data
+        self.fin = fin
+        self.rsv1 = rsv1
+        self.rsv2 = rsv2
+        self.rsv3 = rsv3
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Frame):
+            return NotImplemented
+        return (
+            self.opcode == other.opcode
+            and self.data == other.data
+            and self.fin == other.fin
+            and self.rsv1 == other.rsv1
+            and self.rsv2 == other.rsv2
+            and self.rsv3 == other.rsv3
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # compared by value and mutable
+
+    def __repr__(self) -> str:
+        return (
+            f"Frame(opcode={self.opcode!r}, data={self.data!r}, fin={self.fin}, "
+            f"rsv1={self.rsv1}, rsv2={self.rsv2}, rsv3={self.rsv3})"
+        )
+
+    def __str__(self) -> str:
+        """One short line for logs: opcode, payload, size."""
+        return _describe(self)
+
+    def check(self) -> None:
+        """Raise ProtocolError if no extension could have left the frame like this:
+        reserved bits, or a control frame that is fragmented or over 125 bytes."""
+        if self.rsv1 or self.rsv2 or self.rsv3:
+            raise ProtocolError("reserved bits are set")
+        if self.opcode & 0x8:
+            if not self.fin:
+                raise ProtocolError("control frame is fragmented")
+            if len(_kernels.as_bytes(self.data)) > MAX_CONTROL_PAYLOAD:
+                raise ProtocolError("control frame is over 125 bytes")
+
+    def serialize(
+        self, *, mask: bool, extensions: Sequence[Extension] | None = None
+    ) -> bytes:
+        """The frame as bytes to write.
+
+        Args:
+            mask: whether to mask it, as a client must (RFC 6455, section 5.1).
+            extensions: extensions to apply first, in this order.
+
+        Raises:
+            ProtocolError: if the frame is not valid before extensions apply.
+
+        """
+        self.check()
+        frame = self
+        for extension in extensions or ():
+            frame = extension.encode(frame)
+        return _kernels.frame(first_byte(frame), frame.data, mask)
+
+
+def first_byte(frame: Frame) -> int:
+    """FIN, reserved bits and opcode, as the first byte of the header has them."""
+    return (
+        (0x80 if frame.fin else 0)
+        | (0x40 if frame.rsv1 else 0)
+        | (0x20 if frame.rsv2 else 0)
+        | (0x10 if frame.rsv3 else 0)
+        | frame.opcode
+    )
+
+
+def new_frame(opcode: Opcode, data: bytes, fin: bool) -> Frame:
+    """``Frame(opcode, data, fin)`` without the cost of a call with arguments."""
+    frame = _kernels.blank(Frame)
+    frame.opcode = opcode
+    frame.data = data
+    frame.fin = fin
+    frame.rsv1 = frame.rsv2 = frame.rsv3 = False
+    return frame
+
+
+def _describe(frame: Frame) -> str:
+    data = _kernels.as_bytes(frame.data)
+    kind, shown = "", _text_or_hex(data)
+    if frame.opcode is Opcode.CLOSE:
+        try:
+            shown = str(Close.parse(data))
+        except ProtocolError:
+            kind = "invalid, "
+    elif frame.opcode is not Opcode.TEXT and shown.startswith("'"):
+        kind = "text, "
+    flags = "" if frame.fin else ", continued"
+    size = f"{len(data)} byte" if len(data) == 1 else f"{len(data)} bytes"
+    name = getattr(frame.opcode, "name", str(frame.opcode))
+    return f"{name} {_shorten(shown)} [{kind}{size}{flags}]".replace("  ", " ")
+
+
+def _text_or_hex(data: bytes) -> str:
+    if not data:
+        return "''"
+    sample = data[: 4 * _SHOWN]
+    if len(sample) < len(data):
+        sample += data[-4 * _SHOWN :]
+    try:
+        text = str(sample, "utf-8")
+    except UnicodeDecodeError:
+        return sample.hex(" ")
+    return ascii(text)
+
+
+def _shorten(text: str) -> str:
+    if len(text) <= _SHOWN:
+        return text
+    return f"{text[: _SHOWN * 2 // 3]}...{text[-_SHOWN // 3 :]}"

@@ -1,0 +1,379 @@
+"""Parameters of permessage-deflate (RFC 7692, sections 5 and 7.1)."""
+
+from __future__ import annotations
+
+import itertools
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+S_NO = "server_no_context_takeover"
+C_NO = "client_no_context_takeover"
+S_BITS = "server_max_window_bits"
+C_BITS = "client_max_window_bits"
+
+NOTHING = (False, False, None, None)
+ASK = (False, False, None, True)  # what a client offers by default
+
+Params = list[tuple[str, "str | None"]]
+
+
+def functions(impl: ModuleType) -> Any:
+    return impl.extensions.negotiation
+
+
+def accept(impl: ModuleType, config: Any, params: Params, **kwargs: bool) -> Any:
+    return functions(impl).accept_offer(config, params, **kwargs)
+
+
+def check(impl: ModuleType, config: Any, params: Params) -> Any:
+    return functions(impl).check_answer(config, params)
+
+
+# Reading parameters
+
+
+@pytest.mark.parametrize(
+    ("params", "parsed"),
+    [
+        ([], NOTHING),
+        ([(S_NO, None)], (True, False, None, None)),
+        ([(C_NO, None)], (False, True, None, None)),
+        ([(S_BITS, "8")], (False, False, 8, None)),
+        ([(C_BITS, "15")], (False, False, None, 15)),
+        (
+            [(C_BITS, "9"), (S_BITS, "10"), (C_NO, None), (S_NO, None)],
+            (True, True, 10, 9),
+        ),
+    ],
+)
+def test_parse(impl: ModuleType, params: Params, parsed: Any) -> None:
+    for is_server in (True, False):
+        assert functions(impl).parse_parameters(params, is_server=is_server) == parsed
+    assert functions(impl).parse_parameters(
+        functions(impl).build_parameters(parsed), is_server=True
+    ) == parsed  # fmt: skip
+
+
+def test_spec_087_bits_without_a_value(impl: ModuleType) -> None:
+    """SPEC-087: only client_max_window_bits, and only in an offer."""
+    parse = functions(impl).parse_parameters
+    assert parse([(C_BITS, None)], is_server=True) == ASK
+    assert functions(impl).build_parameters(ASK) == [(C_BITS, None)]
+    for name, is_server in [(C_BITS, False), (S_BITS, True), (S_BITS, False)]:
+        with pytest.raises(impl.exceptions.InvalidParameterValue):
+            parse([(name, None)], is_server=is_server)
+
+
+@pytest.mark.parametrize("is_server", [True, False])
+@pytest.mark.parametrize("name", [S_NO, C_NO])
+@pytest.mark.parametrize("value", ["", "1", "true", "15"])
+def test_spec_086_flags_have_no_value(
+    impl: ModuleType, is_server: bool, name: str, value: str
+) -> None:
+    """SPEC-086."""
+    with pytest.raises(impl.exceptions.InvalidParameterValue):
+        functions(impl).parse_parameters([(name, value)], is_server=is_server)
+
+
+VALUES = [str(number) for number in range(100)]
+ODD_VALUES = [
+    "",
+    "08",
+    "09",
+    "010",
+    "+9",
+    "-9",
+    "9.0",
+    " 9",
+    "9 ",
+    "0x9",
+    "1e1",
+    "x",
+    "१०",
+]
+
+
+@pytest.mark.parametrize("name", [S_BITS, C_BITS])
+@pytest.mark.parametrize("value", [*VALUES, *ODD_VALUES, "9" * 100_000])
+def test_sec_20_window_bits(impl: ModuleType, name: str, value: str) -> None:
+    """SEC-20, SPEC-087: decimal, 8 to 15, nothing else."""
+    parse = functions(impl).parse_parameters
+    for is_server in (True, False):
+        if value in {"8", "9", "10", "11", "12", "13", "14", "15"}:
+            found = parse([(name, value)], is_server=is_server)
+            assert int(value) in found[2:]
+        else:
+            with pytest.raises(impl.exceptions.InvalidParameterValue) as caught:
+                parse([(name, value)], is_server=is_server)
+            assert (caught.value.name, caught.value.value) == (name, value)
+
+
+def test_sec_20_quoted_bits_are_the_same(impl: ModuleType) -> None:
+    """SEC-20, SPEC-087."""
+    for value in ("server_max_window_bits=10", 'server_max_window_bits="10"'):
+        [(_, params)] = impl.headers.parse_extension(f"permessage-deflate; {value}")
+        assert accept(impl, NOTHING, params)[0] == [(S_BITS, "10")]
+
+
+@pytest.mark.parametrize("is_server", [True, False])
+def test_spec_084_undefined_and_repeated(impl: ModuleType, is_server: bool) -> None:
+    """SPEC-084, SPEC-085."""
+    parse = functions(impl).parse_parameters
+    for name in ("x", "", "SERVER_MAX_WINDOW_BITS", "max_window_bits"):
+        with pytest.raises(impl.exceptions.InvalidParameterName):
+            parse([(name, None)], is_server=is_server)
+    for params in ([(S_NO, None)] * 2, [(C_BITS, "9"), (S_NO, None), (C_BITS, "9")]):
+        with pytest.raises(impl.exceptions.DuplicateParameter):
+            parse(params, is_server=is_server)
+
+
+# The server
+
+
+@pytest.mark.parametrize(
+    ("config", "offer", "answer", "agreed"),
+    [
+        (NOTHING, [], [], (False, False, 15, 15)),
+        (NOTHING, [(C_BITS, None)], [], (False, False, 15, 15)),
+        ((False, False, 12, 11), [(C_BITS, None)],
+         [(S_BITS, "12"), (C_BITS, "11")], (False, False, 11, 12)),
+    ],
+)  # fmt: skip
+def test_accept(
+    impl: ModuleType, config: Any, offer: Params, answer: Params, agreed: Any
+) -> None:
+    assert accept(impl, config, offer) == (answer, agreed)
+
+
+def test_spec_088_server_no_context_takeover(impl: ModuleType) -> None:
+    """SPEC-088: included and obeyed when asked, and may be unasked."""
+    expected = ([(S_NO, None)], (False, True, 15, 15))
+    assert accept(impl, NOTHING, [(S_NO, None)]) == expected
+    assert accept(impl, (True, False, None, None), []) == expected
+    assert accept(impl, (True, False, None, None), [(S_NO, None)]) == expected
+
+
+def test_spec_089_client_no_context_takeover(impl: ModuleType) -> None:
+    """SPEC-089: in a response asked or not; a client obeys."""
+    expected = ([(C_NO, None)], (True, False, 15, 15))
+    assert accept(impl, NOTHING, [(C_NO, None)]) == expected
+    assert accept(impl, (False, True, None, None), []) == expected
+    assert check(impl, NOTHING, [(C_NO, None)]) == (False, True, 15, 15)
+
+
+@pytest.mark.parametrize(
+    ("mine", "offered", "agreed"),
+    [(None, "10", 10), (12, "10", 10), (9, "10", 9), (10, "10", 10), (9, None, 9)],
+)
+def test_spec_090_server_max_window_bits(
+    impl: ModuleType, mine: int | None, offered: str | None, agreed: int
+) -> None:
+    """SPEC-090: the same or smaller, and may be unasked."""
+    offer: Params = [] if offered is None else [(S_BITS, offered)]
+    answer, result = accept(impl, (False, False, mine, None), offer)
+    assert answer == [(S_BITS, str(agreed))]
+    assert result == (False, False, 15, agreed)
+
+
+@pytest.mark.parametrize(
+    ("mine", "offered", "agreed"),
+    [
+        (12, "10", 10),
+        (9, "10", 9),
+        (None, "10", 10),
+        (12, None, 12),
+        (None, "8", 8),
+        (8, None, 8),
+    ],
+)
+def test_spec_091_client_max_window_bits(
+    impl: ModuleType, mine: int | None, offered: str | None, agreed: int
+) -> None:
+    """SPEC-091: at most what was offered."""
+    answer, result = accept(impl, (False, False, None, mine), [(C_BITS, offered)])
+    assert answer == [(C_BITS, str(agreed))]
+    assert result == (False, False, agreed, 15)
+
+
+def test_spec_091_not_unless_offered(impl: ModuleType) -> None:
+    """SPEC-091, SPEC-092: without it, be ready for the full window."""
+    config = (False, False, None, 10)
+    assert accept(impl, config, []) == ([], (False, False, 15, 15))
+    with pytest.raises(impl.exceptions.NegotiationError, match="required"):
+        accept(impl, config, [], require_client_max_window_bits=True)
+    answer, _ = accept(
+        impl, config, [(C_BITS, None)], require_client_max_window_bits=True
+    )
+    assert answer == [(C_BITS, "10")]
+
+
+def test_spec_093_compressing_with_8_bits_is_declined(impl: ModuleType) -> None:
+    """SPEC-093: choice l; as a decompressor 8 bits are fine."""
+    for mine in (None, 9, 15):
+        with pytest.raises(impl.exceptions.NegotiationError, match="can't compress"):
+            accept(impl, (False, False, mine, None), [(S_BITS, "8")])
+    with pytest.raises(impl.exceptions.NegotiationError, match="can't compress"):
+        check(impl, ASK, [(C_BITS, "8")])
+    assert check(impl, NOTHING, [(S_BITS, "8")]) == (False, False, 8, 15)
+
+
+# The client
+
+
+@pytest.mark.parametrize(
+    ("config", "answer", "agreed"),
+    [
+        (ASK, [], (False, False, 15, 15)),
+        (ASK, [(C_BITS, "10")], (False, False, 15, 10)),
+        (ASK, [(S_BITS, "10")], (False, False, 10, 15)),
+        (ASK, [(S_NO, None)], (True, False, 15, 15)),
+        ((False, True, None, None), [], (False, True, 15, 15)),
+        ((False, False, None, 12), [], (False, False, 15, 12)),
+        ((False, False, None, 12), [(C_BITS, "10")], (False, False, 15, 10)),
+        ((False, False, None, 12), [(C_BITS, "12")], (False, False, 15, 12)),
+        ((False, False, 12, None), [(S_BITS, "10")], (False, False, 10, 15)),
+        ((True, False, None, None), [(S_NO, None)], (True, False, 15, 15)),
+    ],
+)
+def test_spec_091_client_obeys(
+    impl: ModuleType, config: Any, answer: Params, agreed: Any
+) -> None:
+    """SPEC-091, SPEC-089, SPEC-092."""
+    assert check(impl, config, answer) == agreed
+
+
+@pytest.mark.parametrize(
+    ("config", "answer"),
+    [
+        ((True, False, None, None), []),
+        ((False, False, 12, None), []),
+        ((False, False, 12, None), [(S_BITS, "13")]),
+        (NOTHING, [(C_BITS, "10")]),
+        ((False, False, None, 12), [(C_BITS, "13")]),
+        (ASK, [(C_BITS, None)]),
+        (ASK, [("x", None)]),
+        (ASK, [(S_NO, None), (S_NO, None)]),
+    ],
+)
+def test_spec_085_client_fails(impl: ModuleType, config: Any, answer: Params) -> None:
+    """SPEC-085: on an answer that does not fit the offer."""
+    with pytest.raises(impl.exceptions.NegotiationError):
+        check(impl, config, answer)
+
+
+# Configuration
+
+
+def test_configuration_of_a_server(impl: ModuleType) -> None:
+    configure = functions(impl).check_server_config
+    for server, client in itertools.product(
+        [None, *range(9, 16)], [None, *range(8, 16)]
+    ):
+        configure((False, False, server, client), False)
+    configure((False, False, None, 10), True)
+    for server, client in [(8, None), (16, None), (None, 7), (None, 16), (True, None)]:
+        with pytest.raises(ValueError, match="must be from"):
+            configure((False, False, server, client), False)
+    with pytest.raises(ValueError, match="required but not configured"):
+        configure(NOTHING, True)
+
+
+def test_configuration_of_a_client(impl: ModuleType) -> None:
+    configure = functions(impl).check_client_config
+    clients = [None, True, *range(9, 16)]
+    for server, client in itertools.product([None, *range(8, 16)], clients):
+        configure((False, False, server, client))
+    for server, client in [(7, None), (16, None), (None, 8), (None, 16), (None, False)]:
+        with pytest.raises(ValueError, match="must be from"):
+            configure((False, False, server, client))
+
+
+# The same decisions as the reference
+
+TAKEOVER = [(False, False), (True, False), (False, True), (True, True)]
+OFFERED_BITS: list[list[tuple[str, str | None]]] = [
+    [],
+    [(C_BITS, None)],
+    *([(C_BITS, bits)] for bits in ("8", "9", "12", "15", "16")),
+    *([(S_BITS, bits)] for bits in ("8", "9", "12", "15")),
+    [(S_BITS, "11"), (C_BITS, "11")],
+    [(S_BITS, None)],
+    [("x", "1")],
+]
+FLAGS: list[list[tuple[str, str | None]]] = [
+    [],
+    [(S_NO, None)],
+    [(C_NO, None)],
+    [(C_NO, None), (S_NO, None)],
+    [(S_NO, "1")],
+]
+
+
+def reference(factory: Any, method: str, params: Params) -> Any:
+    """What the reference decides: its answer and what is agreed; or None."""
+    from websockets.exceptions import NegotiationError
+
+    try:
+        result = getattr(factory, method)(params, [])
+    except NegotiationError:
+        return None
+    answer, extension = result if isinstance(result, tuple) else (None, result)
+    agreed = tuple(
+        getattr(extension, name)
+        for name in (
+            "remote_no_context_takeover",
+            "local_no_context_takeover",
+            "remote_max_window_bits",
+            "local_max_window_bits",
+        )
+    )
+    return agreed if answer is None else (answer, agreed)
+
+
+def decision(impl: ModuleType, function: Any, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except impl.exceptions.NegotiationError:
+        return None
+
+
+@pytest.mark.parametrize("takeover", TAKEOVER)
+@pytest.mark.parametrize("server_bits", [None, 9, 12, 15])
+@pytest.mark.parametrize("client_bits", [None, 8, 10, 15])
+def test_server_decides_as_the_reference(
+    impl: ModuleType, takeover: Any, server_bits: int | None, client_bits: int | None
+) -> None:
+    pmd = pytest.importorskip("websockets.extensions.permessage_deflate")
+    config = (*takeover, server_bits, client_bits)
+    for flags, bits in itertools.product(FLAGS, OFFERED_BITS):
+        for required in {False, client_bits is not None}:
+            factory = pmd.ServerPerMessageDeflateFactory(
+                *config, require_client_max_window_bits=required
+            )
+            expected = reference(factory, "process_request_params", flags + bits)
+            ours = functions(impl).accept_offer
+            assert expected == decision(
+                impl,
+                ours,
+                config,
+                flags + bits,
+                require_client_max_window_bits=required,
+            )
+
+
+@pytest.mark.parametrize("takeover", TAKEOVER)
+@pytest.mark.parametrize("server_bits", [None, 8, 12, 15])
+@pytest.mark.parametrize("client_bits", [None, True, 9, 10, 15])
+def test_client_decides_as_the_reference(
+    impl: ModuleType, takeover: Any, server_bits: int | None, client_bits: Any
+) -> None:
+    pmd = pytest.importorskip("websockets.extensions.permessage_deflate")
+    config = (*takeover, server_bits, client_bits)
+    factory = pmd.ClientPerMessageDeflateFactory(*config)
+    assert functions(impl).build_parameters(config) == factory.get_request_params()
+    for flags, bits in itertools.product(FLAGS, OFFERED_BITS):
+        expected = reference(factory, "process_response_params", flags + bits)
+        ours = functions(impl).check_answer
+        assert expected == decision(impl, ours, config, flags + bits)
