@@ -1,0 +1,49 @@
+cimport cython
+from libc.stdint cimport uint64_t
+
+from . cimport _kernels
+from ._parser cimport FrameParser, extension_mode
+from .extensions.permessage_deflate cimport PerMessageDeflate
+from .frames cimport Frame
+
+cdef int _DEFLATE, _CUSTOM
+cdef Py_ssize_t _QUEUE_UNCOPIED
+
+
+cdef class FrameSender(FrameParser):
+    cdef public object logger
+    cdef public bint eof_sent
+    cdef list _writes
+    cdef bint _own_send_frame
+    cdef int _sending
+    cdef bint _sending_compressed
+    cdef bytes _pong
+    cdef Py_ssize_t _pong_at
+
+    cdef uint64_t _bytes_sent
+    cdef uint64_t _frames_sent
+    cdef uint64_t _messages_sent
+    cdef uint64_t _deflated_sent
+    cdef uint64_t _inflated_sent
+
+    cdef object _queue(self, bytes data)
+    @cython.locals(first=int)
+    cdef object _queue_data(self, int opcode, object data, bint fin, object compress)
+    cdef object _queue_frame(self, int first, object data)
+    @cython.locals(opcode=int, compressed=bint)
+    cdef object _queue_extended(self, int first, object data, object compress)
+    cdef bint _is_straight(self) except -1
+    @cython.locals(extension=PerMessageDeflate, payload=bytes, deflated=bytes)
+    cdef bytes _deflate(self, object data, bint fin)
+    cdef object _send_frame_with(self, bint compressed, Frame frame)
+    @cython.locals(payload=bytes)
+    cdef object _queue_control(self, int opcode, object data)
+    cdef object _answer_ping(self, bytes data)
+    cdef object _log_frame(self, int first, object data)
+    @cython.locals(data=bytes)
+    cdef object _send_pong_due(self)
+    @cython.locals(data=bytes)
+    cdef object _build_pong(self)
+
+
+cdef Frame _frame(int first, object data)

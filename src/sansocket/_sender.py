@@ -1,0 +1,220 @@
+"""Queueing frames: the half of ``Protocol`` that looks at outgoing bytes.
+
+Frames pass ``send_frame`` where a subclass overrides it, and where extensions other
+than permessage-deflate are in use. All others are built in one step and queued.
+"""
+
+from __future__ import annotations
+
+from logging import DEBUG
+
+from . import _kernels
+from ._header import CUSTOM, DEFLATE
+from ._parser import FrameParser, extension_mode
+from .exceptions import ProtocolError
+from .extensions.permessage_deflate import PerMessageDeflate
+from .frames import MAX_CONTROL_PAYLOAD, Frame, Opcode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .typing import BytesLike, LoggerLike
+
+__all__ = ["SEND_EOF", "FrameSender"]
+
+SEND_EOF = b""
+"""Marks the end of what ``data_to_send()`` gives: half-close the connection."""
+
+# The compiled form keeps these as C values, which imported names cannot be.
+_DEFLATE, _CUSTOM = DEFLATE, CUSTOM
+_QUEUE_UNCOPIED = 65536  # bytes from which a payload is queued by itself
+
+
+class FrameSender(FrameParser):
+    """Outgoing frames, and the message under way among them."""
+
+    def __init__(
+        self,
+        client: bool,
+        logger: LoggerLike,
+        max_size: int | None | tuple[int | None, int | None],
+        max_fragments: int | None,
+        max_inflated_size: int | None,
+    ) -> None:
+        FrameParser.__init__(self, max_size, max_fragments, max_inflated_size)
+        self.logger = logger
+        self.debug = logger.isEnabledFor(DEBUG)
+        self._client = client
+        self._own_send_frame = type(self).send_frame is not _send_frame
+        self.eof_sent = False
+        self._writes: list[Any] = []
+        self._sending = 0  # opcode of the message under way, or 0
+        self._sending_compressed = False  # whether that message is
+        self._pong: bytes | None = None  # payload of the pong that is still unsent
+        self._pong_at = 0  # its place in _writes
+        self._bytes_sent = 0
+        self._frames_sent = 0
+        self._messages_sent = 0
+        self._deflated_sent = 0
+        self._inflated_sent = 0
+
+    def send_frame(self, frame: Frame) -> None:
+        """Queue any frame, whatever the state; override it to see every frame.
+
+        Raises:
+            ProtocolError: if the frame is not valid.
+
+        """
+        if self.debug:
+            self.logger.debug("> %s", frame)
+        data = frame.serialize(mask=self._client, extensions=self.extensions)
+        self._queue(data)
+        self._frames_sent += 1
+
+    def send_eof(self) -> None:
+        """Queue the half-close of the TCP connection."""
+        assert not self.eof_sent
+        if self.debug:
+            self.logger.debug("> EOF")
+        self.eof_sent = True
+        self._writes.append(SEND_EOF)
+
+    def data_to_send(self) -> list[bytes]:
+        """Fetch and clear what is to be written, in order.
+
+        The empty string ``SEND_EOF``, always last, asks to half-close the connection.
+        """
+        writes = self._writes
+        if self._pong is not None:
+            self._build_pong()
+        self._writes = []
+        return writes
+
+    def _queue(self, data: bytes) -> None:
+        self._writes.append(data)
+        self._bytes_sent += len(data)
+
+    def _queue_data(
+        self, opcode: int, data: BytesLike, fin: bool, compress: bool | None
+    ) -> None:
+        """Queue a data frame; nothing changes if this raises."""
+        if (opcode == 0) != (self._sending != 0):
+            raise ProtocolError(
+                "a fragmented message is not finished yet"
+                if opcode
+                else "no fragmented message is under way"
+            )
+        first = opcode | 0x80 if fin else opcode
+        if self._own_send_frame or self.debug or self.extensions:
+            self._queue_extended(first, data, compress)
+        else:
+            self._queue_frame(first, data)
+        if fin:
+            self._sending = 0
+            self._messages_sent += 1
+        elif opcode:
+            self._sending = opcode
+
+    def _queue_frame(self, first: int, data: BytesLike) -> None:
+        if type(data) is bytes and len(data) >= _QUEUE_UNCOPIED and not self._client:
+            self._queue(_kernels.header(first, len(data), False))
+            self._queue(data)
+        else:
+            self._queue(_kernels.frame(first, data, self._client))
+        self._frames_sent += 1
+
+    def _queue_extended(
+        self, first: int, data: BytesLike, compress: bool | None
+    ) -> None:
+        """Queue data in which extensions, a subclass or the log have a part."""
+        opcode = first & 0x0F
+        compressed = compress is not False if opcode else self._sending_compressed
+        if self._is_straight():
+            if self.debug:
+                self._log_frame(first, data)
+            if compressed and self.extensions:
+                data = self._deflate(data, first >= 0x80)
+                first |= 0x40 if opcode else 0
+            self._queue_frame(first, data)
+        else:
+            self._send_frame_with(compressed, _frame(first, data))
+        self._sending_compressed = compressed
+
+    def _is_straight(self) -> bool:
+        """Whether nobody but permessage-deflate has to see outgoing frames."""
+        return not self._own_send_frame and extension_mode(self.extensions) != _CUSTOM
+
+    def _log_frame(self, first: int, data: BytesLike) -> None:
+        self.logger.debug("> %s", _frame(first, data))
+
+    def _deflate(self, data: BytesLike, fin: bool) -> bytes:
+        extension: Any = self.extensions[0]
+        payload = _kernels.as_bytes(data)
+        deflated: bytes = extension.deflate(payload, fin)
+        self._inflated_sent += len(payload)
+        self._deflated_sent += len(deflated)
+        return deflated
+
+    def _send_frame_with(self, compressed: bool, frame: Frame) -> None:
+        extensions = self.extensions
+        if not compressed:
+            self.extensions = [
+                extension
+                for extension in extensions
+                if not isinstance(extension, PerMessageDeflate)
+            ]
+        try:
+            self.send_frame(frame)
+        finally:
+            self.extensions = extensions
+
+    def _queue_control(self, opcode: int, data: BytesLike) -> None:
+        payload = _kernels.as_bytes(data)
+        if len(payload) > MAX_CONTROL_PAYLOAD:
+            raise ProtocolError("control frame is over 125 bytes")
+        first = 0x80 | opcode
+        if not self._is_straight():
+            self.send_frame(_frame(first, payload))
+            return
+        if self.debug:
+            self._log_frame(first, payload)
+        self._queue_frame(first, payload)
+
+    def _answer_ping(self, data: bytes) -> None:
+        """Answer with a pong: of several in one go only with the latest (5.5.3).
+
+        Its place in the queue is that of the first; it is built when it is fetched.
+        One that ``send_frame`` has to see is sent at the end of the read instead.
+        """
+        if self.eof_sent:
+            return
+        if self._pong is None:
+            self._pong_at = -1
+            if self._is_straight():
+                self._pong_at = len(self._writes)
+                self._writes.append(None)
+        self._pong = data
+
+    def _send_pong_due(self) -> None:
+        """Send the pong that has no place in the queue, if there is one."""
+        if self._pong is not None and self._pong_at < 0:
+            data, self._pong = self._pong, None
+            self.send_frame(Frame(Opcode.PONG, data))
+
+    def _build_pong(self) -> None:
+        pong = Frame(Opcode.PONG, self._pong)
+        self._pong = None
+        if self.debug:
+            self.logger.debug("> %s", pong)
+        data = pong.serialize(mask=self._client)
+        self._writes[self._pong_at] = data
+        self._bytes_sent += len(data)
+        self._frames_sent += 1
+
+
+def _frame(first: int, data: BytesLike) -> Frame:
+    return Frame(Opcode(first & 0x0F), data, first >= 0x80)
+
+
+_send_frame = FrameSender.send_frame

@@ -1,0 +1,35 @@
+cimport cython
+from libc.stdint cimport uint64_t
+
+from . cimport _kernels
+from ._sender cimport FrameSender
+from .frames cimport Frame
+
+cdef int _CONNECTING, _OPEN, _CLOSING, _CLOSED
+cdef int _HEAD, _HOLD, _FRAMES, _DISCARD
+cdef tuple _STATES
+
+
+cdef class Protocol(FrameSender):
+    cdef readonly object side
+    cdef public object close_rcvd
+    cdef public object close_sent
+    cdef public object close_rcvd_then_sent
+    cdef public object handshake_exc
+    cdef public object parser_exc
+    cdef object _id
+    cdef bytearray _held
+    cdef int _state
+    cdef bint _eof_received
+    cdef uint64_t _bytes_received
+
+    @cython.locals(fresh=bytes)
+    cpdef receive_data(self, object data)
+    cdef object _drain(self)
+    cdef object _receive_control(self, Frame frame)
+    cdef object _receive_close(self, object close)
+    cdef object _check_control(self)
+    cdef object _set_state(self, int state)
+    cdef object _refuse_to_send(self)
+    cdef object _finish_input(self)
+    cdef object _send_close(self, object close, bytes payload)

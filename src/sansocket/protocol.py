@@ -1,0 +1,551 @@
+"""A WebSocket connection without I/O: bytes in, events out, bytes out (RFC 6455).
+
+``Protocol`` is what both sides share once the handshake is done: it adds to the
+``FrameParser`` and the ``FrameSender`` every change of state.
+
+Frames pass ``recv_frame`` and ``send_frame`` where a subclass overrides them, and
+take a straight way where none does.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from . import _kernels
+from ._sender import SEND_EOF, FrameSender
+from .closing import Close, answer, judge, may_travel
+from .constants import (
+    CLIENT,
+    CLOSED,
+    CLOSING,
+    CONNECTING,
+    DISCARD,
+    FRAMES,
+    HEAD,
+    HOLD,
+    OPEN,
+    SERVER,
+    Side,
+    State,
+)
+from .exceptions import (
+    InvalidState,
+    PayloadTooBig,
+    ProtocolError,
+    WebSocketException,
+)
+from .frames import Frame
+from .stats import Stats
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import uuid
+    from typing import Union
+
+    from .datastructures import Headers
+    from .exceptions import ConnectionClosed
+    from .http11 import Request, Response
+    from .typing import BytesLike, LoggerLike
+
+    Event = Union[Request, Response, Frame]
+else:
+    Event = object
+
+__all__ = [
+    "CLIENT",
+    "CLOSED",
+    "CLOSING",
+    "CONNECTING",
+    "OPEN",
+    "SEND_EOF",
+    "SERVER",
+    "Event",
+    "Protocol",
+    "Side",
+    "State",
+]
+
+# The compiled form keeps these as C values, which no public name can be.
+_CONNECTING, _OPEN, _CLOSING, _CLOSED = range(4)
+_HEAD, _HOLD, _FRAMES, _DISCARD = HEAD, HOLD, FRAMES, DISCARD
+_STATES = (CONNECTING, OPEN, CLOSING, CLOSED)
+_MAX_HELD = 65536  # bytes kept until the handshake is decided
+_MAX_REASON = 120  # bytes of a reason that we give ourselves
+
+
+class Protocol(FrameSender):
+    """One side of a WebSocket connection, driven by its caller.
+
+    After each ``receive_*`` call fetch ``events_received()`` and write what
+    ``data_to_send()`` gives; after each ``send_*`` or ``fail`` the latter.
+
+    Args:
+        side: ``SERVER`` or ``CLIENT``.
+        state: initial state.
+        max_size: largest incoming message in bytes, decompressed; ``None`` for no
+            limit; or a pair of limits for a message and for a fragment.
+        logger: logger of this connection.
+        validate_utf8: whether to check text messages as they arrive. Without it
+            the caller must decode them and fail the connection with 1007.
+        max_fragments: how many frames one message may have, empty ones included.
+        max_inflated_size: largest size in bytes that a compressed message may
+            expand to, if that is to be less than ``max_size``.
+
+    Attributes:
+        side: ``SERVER`` or ``CLIENT``.
+        extensions: extensions in use, in the order in which they encode.
+        close_rcvd: ``Close`` that came, or ``None``.
+        close_sent: ``Close`` that was sent, or ``None``.
+        close_rcvd_then_sent: whether the peer closed first, once both are known.
+        eof_sent: whether the half-close was queued.
+        handshake_exc: why the opening handshake failed, or ``None``.
+        parser_exc: what made the connection fail, or ``None``.
+        debug: whether frames are logged.
+
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        *,
+        state: State = OPEN,
+        max_size: int | None | tuple[int | None, int | None] = 2**20,
+        logger: LoggerLike | None = None,
+        validate_utf8: bool = True,
+        max_fragments: int | None = 4096,
+        max_inflated_size: int | None = None,
+    ) -> None:
+        if logger is None:
+            logger = logging.getLogger(_LOGGER_NAMES[side])
+        FrameSender.__init__(
+            self, side == CLIENT, logger, max_size, max_fragments, max_inflated_size
+        )
+        self.side = side
+        self.validate_utf8 = validate_utf8
+        self.close_rcvd: Close | None = None
+        self.close_sent: Close | None = None
+        self.close_rcvd_then_sent: bool | None = None
+        self.handshake_exc: Exception | None = None
+        self.parser_exc: Exception | None = None
+        self._state = int(state)
+        self._id: uuid.UUID | None = None
+        self._held: bytearray | None = None  # came before the handshake's decision
+        self._eof_received = False
+        self._bytes_received = 0
+        self._own_recv_frame = type(self).recv_frame is not _recv_frame
+
+    # --- questions
+
+    @property
+    def id(self) -> uuid.UUID:
+        """Identifier of the connection, for logs; made when first asked for."""
+        if self._id is None:
+            from uuid import uuid4
+
+            self._id = uuid4()
+        return self._id
+
+    @id.setter
+    def id(self, value: uuid.UUID) -> None:
+        self._id = value
+
+    @property
+    def state(self) -> State:
+        """State of the connection (RFC 6455, sections 4.1, 4.2, 7.1.3 and 7.1.4).
+
+        It may be set by a caller who did the handshake by other means; what was
+        held until then is read as frames.
+        """
+        return _STATES[self._state]
+
+    @state.setter
+    def state(self, state: State) -> None:
+        if int(state) == _OPEN and self._phase in (_HEAD, _HOLD):
+            self._start_frames()
+        else:
+            self._set_state(int(state))
+
+    @property
+    def close_code(self) -> int | None:
+        """Close code (RFC 6455, section 7.1.5): the peer's, 1005 if its close frame
+        had none, 1006 if none came; ``None`` until the connection is closed."""
+        if self._state != _CLOSED:
+            return None
+        return 1006 if self.close_rcvd is None else self.close_rcvd.code
+
+    @property
+    def close_reason(self) -> str | None:
+        """Close reason of the peer, or ``""``; ``None`` until the connection is
+        closed. It is for developers, never for end users (section 7.1.6)."""
+        if self._state != _CLOSED:
+            return None
+        return "" if self.close_rcvd is None else self.close_rcvd.reason
+
+    @property
+    def close_exc(self) -> ConnectionClosed:
+        """The exception to raise to whoever uses the closed connection.
+
+        Raises:
+            AssertionError: while the connection is not closed.
+
+        """
+        if self._state != _CLOSED:
+            raise AssertionError("connection is not closed yet")
+        exc = judge(self.close_rcvd, self.close_sent, self.close_rcvd_then_sent)
+        exc.__cause__ = self.parser_exc
+        return exc
+
+    @property
+    def stats(self) -> Stats:
+        """What the connection has carried so far."""
+        return Stats(
+            bytes_received=self._bytes_received,
+            frames_received=self._frames_received,
+            messages_received=self._messages_received,
+            bytes_sent=self._bytes_sent,
+            frames_sent=self._frames_sent,
+            messages_sent=self._messages_sent,
+            deflated_received=self._deflated_received,
+            inflated_received=self._inflated_received,
+            deflated_sent=self._deflated_sent,
+            inflated_sent=self._inflated_sent,
+        )
+
+    def close_expected(self) -> bool:
+        """Whether the TCP connection should close soon.
+
+        If so, close it after a short time unless the peer does.
+        """
+        if self._state == _CONNECTING:
+            return self.eof_sent
+        return self._state == _CLOSING
+
+    # --- what comes in
+
+    def receive_data(self, data: BytesLike) -> None:
+        """Take bytes from the network.
+
+        Then write ``data_to_send()`` and process ``events_received()``. Nothing that
+        a peer sends makes this raise. The buffer may be reused at once.
+
+        Args:
+            data: any number of bytes; the same stream may be cut anywhere.
+
+        Raises:
+            EOFError: after ``receive_eof()``.
+
+        """
+        if self._eof_received:
+            raise EOFError("the stream has ended already")
+        fresh = _kernels.as_bytes(data)
+        self._bytes_received += len(fresh)
+        if self._phase == _FRAMES:
+            self._data = self._data[self._pos :] + fresh if self._data else fresh
+            self._pos = 0
+            self._drain()
+        elif self._phase == _HEAD:
+            self._receive_head(fresh)
+        elif self._phase == _HOLD:
+            self._hold(fresh)
+
+    def receive_eof(self) -> None:
+        """Take the end of the stream from the network.
+
+        Then write ``data_to_send()``, which gives ``[b""]`` or ``[]`` unless more was
+        queued before. There are no new events. Further calls do nothing.
+        """
+        if self._eof_received:
+            return
+        self._eof_received = True
+        if self._phase == _FRAMES:
+            self.parser_exc = EOFError("the stream ended before a close frame came")
+            self.fail(1006)
+        elif self._phase != _DISCARD:
+            self._receive_head_eof()
+            self._discard()
+        if not self.eof_sent:
+            self.send_eof()
+        self._set_state(_CLOSED)
+
+    def events_received(self) -> list[Event]:
+        """Fetch and clear the events: first a handshake message, then frames."""
+        events = self._events
+        self._events = []
+        return events
+
+    def recv_frame(self, frame: Frame) -> None:
+        """Process one valid frame that came in; extend it to see every frame."""
+        if self.debug:
+            self.logger.debug("< %s", frame)
+        if frame.opcode & 0x8:
+            self._receive_control(frame)
+        else:
+            self._events.append(frame)
+
+    # --- what goes out
+
+    def send_continuation(self, data: BytesLike, fin: bool) -> None:
+        """Send a further frame of a fragmented message (RFC 6455, section 5.4).
+
+        Args:
+            data: payload, of the same kind as the first frame's.
+            fin: whether it is the last frame of the message.
+
+        Raises:
+            InvalidState: if the connection is not open.
+            ProtocolError: if no fragmented message is under way.
+
+        """
+        if self._state != _OPEN or self.eof_sent:
+            self._refuse_to_send()
+        self._queue_data(0x0, data, fin, None)
+
+    def send_text(
+        self, data: BytesLike, fin: bool = True, *, compress: bool | None = None
+    ) -> None:
+        """Send a text message, or the first frame of one.
+
+        Args:
+            data: text as UTF-8; it is not checked.
+            fin: whether the message ends with this frame.
+            compress: ``False`` keeps this message out of the compression that was
+                agreed, as for a secret next to text of others (RFC 7692, section 8).
+
+        Raises:
+            InvalidState: if the connection is not open.
+            ProtocolError: if a fragmented message is under way.
+
+        """
+        if self._state != _OPEN or self.eof_sent:
+            self._refuse_to_send()
+        self._queue_data(0x1, data, fin, compress)
+
+    def send_binary(
+        self, data: BytesLike, fin: bool = True, *, compress: bool | None = None
+    ) -> None:
+        """Send a binary message, or the first frame of one.
+
+        Args:
+            data: payload.
+            fin: whether the message ends with this frame.
+            compress: as for ``send_text``.
+
+        Raises:
+            InvalidState: if the connection is not open.
+            ProtocolError: if a fragmented message is under way.
+
+        """
+        if self._state != _OPEN or self.eof_sent:
+            self._refuse_to_send()
+        self._queue_data(0x2, data, fin, compress)
+
+    def send_close(self, code: int | None = None, reason: str = "") -> None:
+        """Begin the closing handshake (RFC 6455, section 7.1.2).
+
+        Args:
+            code: close code; ``None`` for a close frame without one.
+            reason: text for developers, up to 123 bytes as UTF-8.
+
+        Raises:
+            InvalidState: if the connection is not open.
+            ProtocolError: if a fragmented message is under way, the code may not be
+                sent, or a reason has no code or is too long.
+
+        """
+        if self._state != _OPEN or self.eof_sent:
+            self._refuse_to_send()
+        if self._sending:
+            raise ProtocolError("a fragmented message is not finished yet")
+        if code is None:
+            if reason:
+                raise ProtocolError("a close reason needs a close code")
+            self._send_close(Close(1005, ""), b"")
+        else:
+            close = Close(code, reason)
+            self._send_close(close, close.serialize())
+        self._set_state(_CLOSING)
+
+    def send_ping(self, data: BytesLike) -> None:
+        """Send a ping (RFC 6455, section 5.5.2).
+
+        Args:
+            data: payload of up to 125 bytes.
+
+        Raises:
+            InvalidState: if the connection is neither open nor awaiting the peer's
+                close frame.
+            ProtocolError: if the payload is too long.
+
+        """
+        self._check_control()
+        self._queue_control(0x9, data)
+
+    def send_pong(self, data: BytesLike) -> None:
+        """Send a pong nobody asked for; pings are answered anyway.
+
+        Arguments and errors are those of ``send_ping``.
+        """
+        self._check_control()
+        self._queue_control(0xA, data)
+
+    def fail(self, code: int, reason: str = "") -> None:
+        """Fail the connection (RFC 6455, section 7.1.7).
+
+        While it is open a close frame is sent, except for code 1006. A server
+        half-closes at once. Whatever still comes in is ignored.
+
+        Args:
+            code: close code.
+            reason: text for developers, up to 123 bytes as UTF-8.
+
+        Raises:
+            ProtocolError: if the code may not be sent, or the reason is too long.
+
+        """
+        if self._state == _OPEN:
+            if code != 1006:
+                close = Close(code, reason)
+                self._send_close(close, close.serialize())
+            self._set_state(_CLOSING)
+        self._finish_input()
+
+    # --- inside: receiving
+
+    def _drain(self) -> None:
+        """Parse all that is unread; fail the connection if something is wrong."""
+        try:
+            self._parse(-1)
+            self._send_pong_due()
+        except Exception as exc:
+            self._fail_for(exc)
+
+    def _fail_for(self, exc: Exception) -> None:
+        """Fail the connection for what was raised while its input was read."""
+        self.parser_exc = exc
+        code = 1011
+        if isinstance(exc, UnicodeDecodeError):
+            code = 1007  # from an extension or an overridden method
+        elif isinstance(exc, WebSocketException):
+            code = getattr(exc, "close_code", 1002)
+        if code == 1011 or not may_travel(code):
+            self.logger.error("connection failed by an internal error", exc_info=exc)
+            code, reason = 1011, ""
+        else:
+            text = str(exc).encode("utf-8", "replace")[:_MAX_REASON]
+            reason = str(text, "utf-8", "ignore")
+        try:
+            self.fail(code, reason)
+        except Exception as failure:
+            # The close frame cannot even be built: end without one.
+            self.logger.error("close frame could not be sent", exc_info=failure)
+            self._set_state(_CLOSING)
+            self._finish_input()
+
+    def _receive_control(self, frame: Frame) -> None:
+        data = _kernels.as_bytes(frame.data)
+        if frame.opcode == 0x9:
+            self._answer_ping(data)
+        elif frame.opcode == 0x8:
+            self._receive_close(Close.parse(data))
+        self._events.append(frame)
+
+    def _receive_close(self, close: Close) -> None:
+        """Complete or answer the closing handshake (RFC 6455, section 5.5.1)."""
+        first = self.close_sent is None
+        if first and not self.eof_sent:
+            reply = answer(close, self.side)
+            self._send_close(reply, b"" if reply.code == 1005 else reply.serialize())
+        self.close_rcvd = close
+        self.close_rcvd_then_sent = first
+        self._set_state(_CLOSING)
+        self._finish_input()
+
+    def _finish_input(self) -> None:
+        """Ignore what still comes; a server half-closes at once (section 7.1.1)."""
+        if not self._client and not self.eof_sent:
+            self.send_eof()
+        self._discard()
+
+    # --- inside: what a side that shakes hands uses, and what it has to offer
+
+    def _receive_head(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def _receive_head_eof(self) -> None:
+        raise NotImplementedError
+
+    def _head_received(self, head: Request | Response) -> None:
+        self._events.append(head)
+
+    def _queue_head(self, data: bytes) -> None:
+        self._queue(data)
+
+    def _log_head(self, direction: str, line: str, headers: Headers) -> None:
+        self.logger.debug("%s %s", direction, ascii(line)[1:-1])
+        for name, value in headers.raw_items():
+            self.logger.debug("%s %s: %s", direction, name, ascii(value)[1:-1])
+
+    def _await_head(self) -> None:
+        """Read a handshake message before any frame."""
+        self._phase = _HEAD
+
+    def _hold(self, data: bytes) -> None:
+        """Keep bytes until the handshake is decided, up to a limit."""
+        self._phase = _HOLD
+        if self._held is None:
+            self._held = bytearray()
+        self._held += data[: _MAX_HELD + 1 - len(self._held)]
+
+    def _start_frames(self, data: bytes = b"") -> None:
+        """The handshake is done: read as frames what was held, then ``data``."""
+        held, self._held = self._held, None
+        self._set_state(_OPEN)
+        self._phase = _FRAMES
+        if held is None:
+            self._data = data
+        else:
+            self._data = bytes(held[:_MAX_HELD]) + data
+        self._pos = 0
+        self._drain()
+        if held is not None and len(held) > _MAX_HELD and self._phase == _FRAMES:
+            self._fail_for(
+                PayloadTooBig(f"over {_MAX_HELD} bytes came before the handshake")
+            )
+
+    def _discard(self) -> None:
+        """From now on ignore what comes in, and drop what was kept of it."""
+        self._phase = _DISCARD
+        self._data = b""
+        self._pos = 0
+        self._payload = None
+        self._held = None
+
+    # --- inside: state
+
+    def _check_control(self) -> None:
+        """Control frames may go out until the peer's close frame has come."""
+        closing = self._state == _CLOSING and self._phase == _FRAMES
+        if self.eof_sent or (self._state != _OPEN and not closing):
+            self._refuse_to_send()
+
+    def _set_state(self, state: int) -> None:
+        self._state = state
+        if self.debug:
+            self.logger.debug("= connection is %s", _STATES[state].name)
+
+    def _refuse_to_send(self) -> None:
+        if self._state == _OPEN:
+            raise InvalidState("the half-close was sent already")
+        raise InvalidState(f"connection is {_STATES[self._state].name.lower()}")
+
+    def _send_close(self, close: Close, payload: bytes) -> None:
+        """Queue the close frame, whatever message is under way."""
+        if close.code == 1010 and not self._client:
+            raise ProtocolError("close code 1010 is for clients only")
+        self._send_pong_due()
+        self._queue_control(0x8, payload)
+        self.close_sent = close
+
+
+_LOGGER_NAMES = ("sansocket.server", "sansocket.client")
+_recv_frame = Protocol.recv_frame

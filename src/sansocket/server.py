@@ -1,0 +1,291 @@
+"""The server's side of a connection, without I/O (RFC 6455, section 4.2)."""
+
+from __future__ import annotations
+
+from . import handshake
+from .constants import CONNECTING, SERVER, State
+from .exceptions import InvalidHandshake, InvalidState
+from .http11 import RequestParser
+from .protocol import Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .datastructures import Headers
+    from .extensions.base import Extension, ServerExtensionFactory
+    from .http11 import Request, Response
+    from .typing import LoggerLike, Origin, StatusLike, Subprotocol
+
+__all__ = ["ServerProtocol"]
+
+
+class ServerProtocol(Protocol):
+    """A WebSocket connection of a server.
+
+    The order of calls: ``receive_data()`` until ``events_received()`` gives a
+    ``Request``; ``accept()`` or ``reject()``, which make a response;
+    ``send_response()``; and after a 101, frames both ways. After each call write
+    what ``data_to_send()`` gives.
+
+    Args:
+        origins: acceptable values of ``Origin``: strings, compiled regular
+            expressions that must match the whole value, and ``None`` if a request
+            may lack one; ``None`` instead of a list accepts all. Browsers let any
+            site connect to any server, so a server that knows its users by cookies
+            should give the list (section 10.2).
+        extensions: factories of extensions, in the order in which they are tried.
+        subprotocols: supported ones, most preferred first.
+        select_subprotocol: replaces the method of the same name; called with this
+            object and the client's list.
+        state: initial state; ``OPEN`` where the handshake was done elsewhere.
+        max_size: largest incoming message in bytes, decompressed; ``None`` for no
+            limit; or a pair of limits for a message and for a fragment.
+        logger: logger of this connection; ``sansocket.server`` by default.
+        hosts: acceptable values of ``Host``; ``None`` accepts all.
+        max_request_line: bytes of the request line, else HTTP 414.
+        max_header_line: bytes of a header line, else HTTP 431.
+        max_headers: number of header lines, else HTTP 431.
+        max_head_size: bytes of the whole request, else HTTP 431.
+        validate_utf8: whether to check text messages as they arrive. Without it
+            the caller must decode them and fail the connection with 1007.
+        max_fragments: how many frames one message may have, empty ones included.
+        max_inflated_size: largest size in bytes that a compressed message may
+            expand to, if that is to be less than ``max_size``.
+
+    Attributes:
+        origin: value of ``Origin`` in the accepted request, or ``None``.
+        subprotocol: the one agreed on, or ``None``.
+        handshake_exc: why the opening handshake failed, or ``None``.
+
+    """
+
+    # Open connections are many, so what each has is in slots; the base class still
+    # lets instances take further attributes.
+    __slots__ = (
+        "_head",
+        "_selector",
+        "available_extensions",
+        "available_subprotocols",
+        "hosts",
+        "origin",
+        "origins",
+        "subprotocol",
+    )
+
+    def __init__(
+        self,
+        *,
+        origins: Sequence[Origin | re.Pattern[str] | None] | None = None,
+        extensions: Sequence[ServerExtensionFactory] | None = None,
+        subprotocols: Sequence[Subprotocol] | None = None,
+        select_subprotocol: (
+            Callable[[ServerProtocol, Sequence[Subprotocol]], Subprotocol | None] | None
+        ) = None,
+        state: State = CONNECTING,
+        max_size: int | None | tuple[int | None, int | None] = 2**20,
+        logger: LoggerLike | None = None,
+        hosts: Iterable[str] | None = None,
+        max_request_line: int = 8192,
+        max_header_line: int = 8192,
+        max_headers: int = 128,
+        max_head_size: int = 65536,
+        validate_utf8: bool = True,
+        max_fragments: int | None = 4096,
+        max_inflated_size: int | None = None,
+    ) -> None:
+        Protocol.__init__(
+            self,
+            SERVER,
+            state=state,
+            max_size=max_size,
+            logger=logger,
+            validate_utf8=validate_utf8,
+            max_fragments=max_fragments,
+            max_inflated_size=max_inflated_size,
+        )
+        self.origins = origins
+        self.available_extensions = extensions
+        self.available_subprotocols = subprotocols
+        self.hosts = hosts
+        self.origin: Origin | None = None
+        self.subprotocol: Subprotocol | None = None
+        self._selector = select_subprotocol
+        self._head: RequestParser | None = None
+        if state == CONNECTING:
+            self._head = RequestParser(
+                max_request_line, max_header_line, max_headers, max_head_size
+            )
+            self._await_head()
+
+    def accept(self, request: Request) -> Response:
+        """Answer a request: with 101, or with the rejection that fits.
+
+        It does not raise; a failed handshake is in ``handshake_exc``. The response
+        may be changed, and must then be sent with ``send_response()``.
+
+        Args:
+            request: from ``events_received()``, or from any HTTP parser.
+
+        """
+        try:
+            accept, extensions, subprotocol = self.process_request(request)
+        except Exception as exc:
+            return self._rejection(exc)
+        try:
+            return handshake.accept_response(accept, extensions, subprotocol)
+        except InvalidHandshake as exc:  # by a callback's fault, not the client's
+            return self._rejection(ValueError(str(exc)))
+
+    def process_request(self, request: Request) -> tuple[str, str | None, str | None]:
+        """Check a request and negotiate (section 4.2.2).
+
+        It sets ``origin``, ``extensions`` and ``subprotocol``.
+
+        Returns:
+            Values of ``Sec-WebSocket-Accept``, ``Sec-WebSocket-Extensions`` and
+            ``Sec-WebSocket-Protocol`` in the response; ``None`` for no such header.
+
+        Raises:
+            InvalidHandshake: if the request has to be refused.
+
+        """
+        key = handshake.check_upgrade_request(request, self.hosts)
+        headers = request.headers
+        self.origin = self.process_origin(headers)
+        extensions_header, self.extensions = self.process_extensions(headers)
+        self.subprotocol = self.process_subprotocol(headers)
+        return handshake.accept_key(key), extensions_header, self.subprotocol
+
+    def process_origin(self, headers: Headers) -> Origin | None:
+        """Check the origin of a request and return it (section 10.2).
+
+        Raises:
+            InvalidOrigin: if it is not acceptable.
+
+        """
+        return handshake.check_origin(headers, self.origins)
+
+    def process_extensions(
+        self, headers: Headers
+    ) -> tuple[str | None, list[Extension]]:
+        """Choose extensions among those that the client offers (section 9.1).
+
+        Returns:
+            Value of ``Sec-WebSocket-Extensions`` in the response, or ``None``; and
+            the extensions.
+
+        Raises:
+            InvalidHandshake: if the offer is malformed.
+
+        """
+        return handshake.negotiate_extensions(headers, self.available_extensions)
+
+    def process_subprotocol(self, headers: Headers) -> Subprotocol | None:
+        """Choose a subprotocol among those that the client offers.
+
+        Raises:
+            InvalidHandshake: if the offer is malformed, or none is in common.
+            ValueError: if the one that was selected was not offered.
+
+        """
+        offered = handshake.offered_subprotocols(headers)
+        subprotocol = self.select_subprotocol(offered)
+        if subprotocol is not None and subprotocol not in offered:
+            raise ValueError(f"{subprotocol!r} was selected, but not offered")
+        return subprotocol
+
+    def select_subprotocol(
+        self, subprotocols: Sequence[Subprotocol]
+    ) -> Subprotocol | None:
+        """Pick a subprotocol among those that the client offers.
+
+        That is the first of the server's list that is offered, or ``None`` if the
+        server has no list. Override it, or give ``select_subprotocol``, to decide
+        otherwise.
+
+        Args:
+            subprotocols: the client's list, most wanted first.
+
+        Raises:
+            NegotiationError: to refuse the handshake with HTTP 400.
+
+        """
+        if self._selector is not None:
+            return self._selector(self, subprotocols)
+        return handshake.select_subprotocol(self.available_subprotocols, subprotocols)
+
+    def reject(self, status: StatusLike, text: str) -> Response:
+        """Make a plain-text response that refuses the connection.
+
+        It may be changed, and must then be sent with ``send_response()``.
+
+        Args:
+            status: HTTP status.
+            text: body, to be encoded as UTF-8.
+
+        """
+        return handshake.reject_response(status, text)
+
+    def send_response(self, response: Response) -> None:
+        """Send the answer to a request.
+
+        A 101 opens the connection: what came behind the request is then read as
+        frames, so fetch ``events_received()``. Anything else half-closes it.
+
+        Raises:
+            InvalidState: if the handshake was decided already.
+            InvalidHeader: if the response could not travel as it stands; nothing
+                is sent then.
+
+        """
+        if self.state is not CONNECTING or self.eof_sent:
+            raise InvalidState("the handshake has been answered already")
+        data = response.serialize()
+        if self.debug:
+            line = f"{response.status_code} {response.reason_phrase}"
+            self._log_head(">", line, response.headers)
+        self._queue_head(data)
+        if response.status_code == 101:
+            self._start_frames()
+        else:
+            self.send_eof()
+            self._discard()
+
+    # --- inside
+
+    def _receive_head(self, data: bytes) -> None:
+        """Read the request; answer at once what is no valid HTTP."""
+        assert self._head is not None
+        try:
+            request = self._head.feed(data)
+        except Exception as exc:
+            self.send_response(self._rejection(exc))
+            return
+        if request is not None:
+            if self.debug:
+                self._log_head("<", f"{request.method} {request.path}", request.headers)
+            rest, self._head = self._head.rest, None
+            self._head_received(request)
+            self._hold(rest)
+
+    def _receive_head_eof(self) -> None:
+        """The stream ended before the handshake was decided."""
+        if self._head is None:
+            self.handshake_exc = EOFError("the stream ended before the response")
+            return
+        try:
+            self._head.feed_eof()
+        except InvalidHandshake as exc:
+            self.handshake_exc = exc
+        self._head = None
+
+    def _rejection(self, exc: Exception) -> Response:
+        """Note why the handshake failed, and make the response that says so."""
+        self.handshake_exc = exc
+        if not isinstance(exc, InvalidHandshake):
+            self.logger.error("opening handshake failed", exc_info=exc)
+        elif self.debug:
+            self.logger.debug("! handshake refused: %s", exc)
+        return handshake.rejection(exc)
