@@ -1,0 +1,97 @@
+"""Fixtures: servers, a certificate, Node's client and a browser."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .chromium import Browser
+from .support import TIMEOUT, Server, need
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Start servers, with options; none of them may ever log a traceback."""
+    servers: list[Server] = []
+
+    def start(*options: str) -> Server:
+        errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed below
+        servers.append(Server(errors, *options))
+        servers[-1].start()
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.end()
+    logs = [server.log() for server in servers]
+    for server in servers:
+        server.errors.close()
+    assert not [log for log in logs if "Traceback" in log]
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A self-signed certificate for the loopback address, and its key."""
+    folder = tmp_path_factory.mktemp("certificate")
+    paths = folder / "certificate.pem", folder / "key.pem"
+    options = (
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        "-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1,DNS:localhost"
+    )
+    subprocess.run(
+        [need("openssl"), *options.split(), "-out", paths[0], "-keyout", paths[1]],
+        check=True,
+        capture_output=True,
+        timeout=TIMEOUT,
+    )
+    return paths
+
+
+@pytest.fixture(scope="session")
+def node_folder(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with client.mjs where Node finds the ``ws`` package."""
+    need("node")
+    npm = need("npm")
+    package = (HERE / "package.json").read_bytes()
+    script = (HERE / "client.mjs").read_bytes()
+    version = hashlib.sha256(package + script).hexdigest()[:16]
+    cache = pytestconfig.cache
+    folders = cache.mkdir("e2e-node") if cache else tmp_path_factory.mktemp("node")
+    final = folders / version
+    if final.exists():
+        return final
+    # Several test processes may do this at once: the first to finish wins.
+    scratch = Path(tempfile.mkdtemp(dir=folders))
+    (scratch / "package.json").write_bytes(package)
+    (scratch / "client.mjs").write_bytes(script)
+    subprocess.run(
+        [npm, "install", "--no-audit", "--no-fund", "--no-package-lock"],
+        cwd=scratch,
+        check=True,
+        capture_output=True,
+        timeout=3 * TIMEOUT,
+    )
+    try:
+        os.rename(scratch, final)
+    except OSError:
+        shutil.rmtree(scratch)
+    return final
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium with a fresh profile."""
+    program = need("chromium", "chromium-browser", "google-chrome", "chrome")
+    with Browser(program) as browser:
+        yield browser

@@ -1,0 +1,184 @@
+"""The server as a process of its own, and bytes to talk to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+import pytest
+
+import sansocket
+
+TIMEOUT = 60.0  # seconds that nothing here should ever take
+
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n"
+    b"Sec-WebSocket-Version: 13\r\n"
+)
+
+
+def need(program: str, *others: str) -> str:
+    """Return the path of a program; skip, or fail on CI, where there is none."""
+    for name in (program, *others):
+        if path := shutil.which(name):
+            return path
+    message = f"{program} is not installed"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def environment() -> dict[str, str]:
+    """Make a process find the package that the tests themselves import."""
+    paths = [str(Path(sansocket.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "sansocket", *arguments],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+
+
+class Server:
+    """A running ``sansocket serve``."""
+
+    def __init__(self, errors: IO[str], *options: str) -> None:
+        self.errors = errors
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sansocket", "serve", "--port", "0", *options],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+
+    def start(self) -> None:
+        """Wait until the server tells its addresses."""
+        assert self.process.stdout is not None
+        lines = [self.process.stdout.readline() for _ in range(2)]
+        assert all(lines), f"the server did not start: {self.log()}"
+        self.url, self.page_url = (line.split()[0] for line in lines)
+        parts = urlsplit(self.url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        self.host, self.port = parts.hostname, parts.port
+
+    def log(self) -> str:
+        """Return what the server wrote to standard error."""
+        self.errors.seek(0)
+        return self.errors.read()
+
+    def signal(self, number: int = signal.SIGINT) -> None:
+        """Send a signal to the server."""
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait for the end of the server; return its exit status."""
+        return self.process.wait(TIMEOUT)
+
+    def end(self) -> None:
+        """Make sure that the process is gone."""
+        self.process.kill()
+        self.process.wait(TIMEOUT)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def connect(self) -> socket.socket:
+        """Open a TCP connection."""
+        return socket.create_connection((self.host, self.port), TIMEOUT)
+
+    def open(self, *headers: bytes) -> Wire:
+        """Open a WebSocket connection whose bytes the test writes and reads."""
+        wire = Wire(self.connect())
+        wire.send(HANDSHAKE + b"".join(line + b"\r\n" for line in headers) + b"\r\n")
+        wire.head = wire.read_head()
+        assert wire.head.startswith(b"HTTP/1.1 101 "), wire.head
+        return wire
+
+    def exchange(self, data: bytes) -> bytes:
+        """Send bytes and read what comes back until the server closes."""
+        with Wire(self.connect()) as wire:
+            wire.send(data)
+            return wire.read_all()
+
+
+class Wire:
+    """A socket that is read by the frame."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.file = sock.makefile("rb")
+        self.head = b""
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.file.close()
+        self.sock.close()
+
+    def send(self, data: bytes) -> None:
+        """Write all bytes."""
+        self.sock.sendall(data)
+
+    def read_head(self) -> bytes:
+        """Read to the end of a response's headers."""
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = self.file.readline()
+            assert line, head
+            head += line
+        return head
+
+    def read_all(self) -> bytes:
+        """Read to the end; a reset counts as one."""
+        received = b""
+        try:
+            while data := self.file.read1():
+                received += data
+        except ConnectionResetError:
+            pass
+        return received
+
+    def read_frame(self) -> tuple[int, bytes]:
+        """Read a frame that is not masked: its first byte and its payload."""
+        first, length = self.file.read(2)
+        if length >= 126:
+            length = int.from_bytes(self.file.read(2 if length == 126 else 8), "big")
+        return first, self.file.read(length)
+
+
+def frame(first: int, payload: bytes = b"") -> bytes:
+    """Make a masked frame, with a key of zeros; ``first`` is its first byte."""
+    length = len(payload)
+    if length < 126:
+        size = bytes([0x80 | length])
+    elif length < 65536:
+        size = b"\xfe" + length.to_bytes(2, "big")
+    else:
+        size = b"\xff" + length.to_bytes(8, "big")
+    return bytes([first]) + size + bytes(4) + payload
+
+
+def status_of(response: bytes) -> int:
+    """Return the status of an HTTP response."""
+    found = re.match(rb"HTTP/1\.1 (\d{3}) ", response)
+    assert found is not None, response
+    return int(found[1])
