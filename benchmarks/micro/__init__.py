@@ -1,0 +1,1 @@
+"""Micro-benchmarks: one process, no network, CPU time per operation."""
