@@ -68,7 +68,10 @@ def utf8(state: int, data: bytes, start: int, stop: int) -> int:
         used = utf_8_decode(chunk, "strict", False)[1]
     except UnicodeDecodeError:
         return -1
-    return int.from_bytes(chunk[used:], "big")
+    rest = chunk[used:]
+    if rest[:1] == b"\xed" and rest[1:] >= b"\xa0":
+        return -1  # a surrogate, which the codec refuses at its last byte only
+    return int.from_bytes(rest, "big")
 
 
 class TextReader:

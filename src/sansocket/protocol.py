@@ -34,6 +34,7 @@ from .exceptions import (
     ProtocolError,
     WebSocketException,
 )
+from .extensions.permessage_deflate import PerMessageDeflate
 from .frames import Frame
 from .stats import Stats
 
@@ -519,6 +520,9 @@ class Protocol(FrameSender):
         self._pos = 0
         self._payload = None
         self._held = None
+        for extension in self.extensions:
+            if isinstance(extension, PerMessageDeflate):
+                extension.release()
 
     # --- inside: state
 

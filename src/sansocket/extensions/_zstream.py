@@ -21,6 +21,8 @@ NO_LIMIT = 2**64 - 1
 
 _TAIL = b"\x00\x00\xff\xff"  # left out at the end of every message
 _WINDOW = 32768
+_CHUNKS = 512  # results kept apart until they are joined
+_PIECE = 512  # compressed bytes
 # A final stored block of one byte: it comes out whole only after a finished block.
 _PROBE, _ECHO = b"\x01\x01\x00\xfe\xffX", b"X"
 
@@ -28,11 +30,12 @@ _PROBE, _ECHO = b"\x01\x01\x00\xfe\xffX", b"X"
 class Inflater:
     """Decompresses the payloads of one direction, in one continuous context."""
 
-    __slots__ = ("_bits", "_stream", "_window")
+    __slots__ = ("_bits", "_recent", "_recent_size", "_stream")
 
     def __init__(self, bits: int) -> None:
         self._bits = bits
-        self._window = b""
+        self._recent: list[bytes] = []  # ends with the window, if that is ever needed
+        self._recent_size = 0
         self._stream = zlib.decompressobj(-bits)
 
     def inflate(self, data: bytes, final: bool, limit: int) -> bytes:
@@ -51,40 +54,55 @@ class Inflater:
         """
         try:
             payload = self._run(data, limit)
-            if final:
-                payload += self._run(_TAIL, limit - len(payload))
+            if final and not self._message_ends():
+                raise ProtocolError("compressed message ends inside a block")
         except zlib.error:
             raise ProtocolError("compressed data is not valid") from None
-        if final and not self._between_blocks():
-            raise ProtocolError("compressed message ends inside a block")
         return payload
 
     def _run(self, data: bytes, limit: int) -> bytes:
-        chunks, size = [], 0
-        while data:
-            # At least 1: to zlib a room of 0 means no limit.
-            room = min(limit - size, NO_LIMIT // 4) + 1
-            chunk = self._stream.decompress(data, room)
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > limit:
-                raise PayloadTooBig(None, limit)
-            self._window = (self._window + chunk[-_WINDOW:])[-_WINDOW:]
-            data = self._stream.unconsumed_tail
-            if self._stream.eof:
-                # After a block with BFINAL go on, with the window kept (7.2.3.4).
-                data = self._stream.unused_data
-                window = self._window[-(1 << self._bits) :]
-                self._stream = zlib.decompressobj(-self._bits, window)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        payload = self._take(data, limit, limit)
+        if not self._stream.eof:
+            return payload
+        # After a block with BFINAL go on, with the window kept (section 7.2.3.4).
+        chunks, room = [payload], limit - len(payload)
+        data, start = self._stream.unused_data, 0
+        while self._stream.eof:
+            window = b"".join(self._recent)[-(1 << self._bits) :]
+            self._stream = zlib.decompressobj(-self._bits, window)
+            # Little at a time: each such block copies what is behind it.
+            while start < len(data) and not self._stream.eof:
+                piece = data[start : start + _PIECE]
+                chunks.append(self._take(piece, room, limit))
+                room -= len(chunks[-1])
+                start += len(piece) - len(self._stream.unused_data)
+        return b"".join(chunks)
 
-    def _between_blocks(self) -> bool:
+    def _take(self, data: bytes, room: int, limit: int) -> bytes:
+        # At least 1: to zlib a room of 0 means no limit.
+        chunk = self._stream.decompress(data, min(room, NO_LIMIT // 4) + 1)
+        if len(chunk) > room:
+            raise PayloadTooBig(None, limit)
+        # There was room for one byte more, so zlib has taken all it could.
+        self._remember(chunk)
+        return chunk
+
+    def _remember(self, chunk: bytes) -> None:
+        self._recent.append(chunk)
+        self._recent_size += len(chunk)
+        if self._recent_size > 2 * _WINDOW or len(self._recent) > _CHUNKS:
+            self._recent = [b"".join(self._recent)[-_WINDOW:]]
+            self._recent_size = len(self._recent[0])
+
+    def _message_ends(self) -> bool:
+        """Take the tail; tell whether it was just that, behind a finished block."""
+        if self._stream.decompress(_TAIL, 1):
+            return False
         probe = self._stream.copy()
         try:
-            echo = probe.decompress(_PROBE)
+            return probe.decompress(_PROBE) == _ECHO and probe.eof
         except zlib.error:
             return False
-        return echo == _ECHO and probe.eof and not probe.unused_data
 
 
 class Deflater:

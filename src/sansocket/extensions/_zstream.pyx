@@ -117,7 +117,8 @@ cdef class Inflater:
         cdef z_stream *stream = &self._stream
         cdef const unsigned char *source = <unsigned char *>PyBytes_AS_STRING(data)
         cdef uint64_t left = <uint64_t>PyBytes_GET_SIZE(data)
-        cdef bint ended = False, tail_due = final
+        cdef bint in_tail = False, full = False
+        cdef uint64_t content = 0
         cdef Output out
         cdef int room, status
         limit = min(limit, LARGEST)
@@ -130,27 +131,31 @@ cdef class Inflater:
                     stream.avail_in = <uInt>min(left, <uint64_t>MOST)
                     source += stream.avail_in
                     left -= stream.avail_in
-                elif stream.avail_in == 0 and tail_due:
-                    tail_due = False
+                elif stream.avail_in == 0 and not full:
+                    if in_tail or not final:
+                        break
+                    in_tail = True
+                    content = out.size
                     stream.next_in = tail
                     stream.avail_in = 4
                 room = allot(stream, &out, limit)
                 status = inflate(stream, Z_SYNC_FLUSH)
                 out.size += <uint64_t>(room - <int>stream.avail_out)
-                ended = status == Z_STREAM_END
+                full = stream.avail_out == 0
                 if status == Z_MEM_ERROR:
                     raise MemoryError
-                if not ended and status != Z_OK and status != Z_BUF_ERROR:
+                if status == Z_STREAM_END and not in_tail:
+                    # A block with BFINAL: go on, with the window kept (7.2.3.4).
+                    inflateResetKeep(stream)
+                elif status != Z_OK and status != Z_BUF_ERROR:
                     raise ProtocolError("compressed data is not valid")
+                # The tail is no content: what makes some of it lacks its own end.
+                if in_tail and out.size != content:
+                    break
                 if out.size > limit:
                     raise PayloadTooBig(None, limit)
-                if ended:  # a block with BFINAL: go on, with the window kept
-                    inflateResetKeep(stream)
-                elif stream.avail_out == 0:
-                    continue
-                if stream.avail_in == 0 and left == 0 and not tail_due:
-                    break
-            if final and not ended and (
+            if final and (
+                out.size != content or
                 stream.data_type & (BETWEEN_BLOCKS | UNUSED_BITS) != BETWEEN_BLOCKS
             ):
                 raise ProtocolError("compressed message ends inside a block")
