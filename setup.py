@@ -5,6 +5,7 @@ zlib's headers are present and otherwise installs the same source, saying so;
 ``pure`` never compiles; ``require`` fails where compiling fails.
 """
 
+import contextlib
 import os
 import sys
 
@@ -29,10 +30,16 @@ DIRECTIVES = {
     "initializedcheck": False,
     "binding": False,
 }
+# Debug information would be most of the size, and a quarter of the time to build.
+FLAGS = [] if sys.platform == "win32" else ["-O3", "-funroll-loops", "-g0"]
 
 
 class OptionalBuild(build_ext):
     """Goes on without the compiled form if that cannot be built."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
 
     def run(self):
         try:
@@ -40,8 +47,12 @@ class OptionalBuild(build_ext):
         except Exception as exc:
             if choice == "require":
                 raise
+            # Some compiled modules without the others could not be imported.
+            for path in self.get_outputs():
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(path)
             self.extensions = []
-            print(f"sansocket: not compiled, running from source: {exc}", file=sys.stderr)
+            print(f"sansocket: not compiled, works from source: {exc}", file=sys.stderr)
 
 
 def extensions():
@@ -57,18 +68,18 @@ def extensions():
             include_dirs=["src/sansocket"],
             libraries=["z"] if name == "extensions._zstream" else [],
             define_macros=[("ZLIB_CONST", None)],
-            extra_compile_args=[] if sys.platform == "win32" else ["-O3", "-funroll-loops"],
+            extra_compile_args=FLAGS,
         )
         for name, path in names
     ]
-    return cythonize(
-        modules, build_dir="build/cython", compiler_directives=DIRECTIVES
-    )
+    return cythonize(modules, build_dir="build/cython", compiler_directives=DIRECTIVES)
 
 
 choice = os.environ.get("SANSOCKET_BUILD", "auto")
 if choice not in ("auto", "pure", "require"):
     raise SystemExit(f"SANSOCKET_BUILD is {choice!r}, not auto, pure or require")
+if choice == "auto" and sys.implementation.name != "cpython":
+    choice = "pure"  # elsewhere extension modules are the slow form
 
 setup(
     ext_modules=[] if choice == "pure" else extensions(),

@@ -5,271 +5,56 @@ asserts that
 
 * nothing is raised out of ``receive_data``,
 * no log record has a traceback or more than one line,
-* both forms do exactly the same, and the same for any cut of the input,
+* both forms do exactly the same after every piece, and in the end the same for any
+  cut of the input,
+* what goes out is valid frames, and nothing but pongs behind a close frame,
 * the memory held is a small multiple of the bytes received.
 
-``test_equality.py`` uses the same generators and runs a little of it.
+The inputs come from ``streams.py``; ``core/test_equality.py`` runs a little of this.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
-import hashlib
 import logging
 import random
 import sys
 import time
 import tracemalloc
-import zlib
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
+
+from . import streams
+from .core.support import BINARY, CLOSE, FIN, PING, PONG, TEXT, read_frames
+from .streams import Parts, Pieces
 
 MAX_SIZE = 4096  # bytes in a message, so that the limit is met often
 DEBUG_EVERY = 61  # inputs between two that are logged frame by frame
 MEMORY_EVERY = 997  # inputs between two whose memory is measured
 POOL = 300  # valid streams of each kind that are mutated
+FLOOD = 32768  # bytes of a flood
 
-HELD_PER_BYTE = 64  # 2 bytes can be a frame, which is an object and its place in a list
-HELD_ALWAYS = 200_000  # bytes: zlib's window, HTTP, and what Python itself keeps
+HELD_PER_BYTE = {"compiled": 64, "pure": 160}  # 2 bytes can be a frame: an object
+HELD_ALWAYS = 100_000  # bytes: what a connection and Python itself keep
 
-Pieces = tuple[bytes, ...]
-Generator = Callable[[random.Random], bytes]
-
-
-# Building frames, without the package
+SENT = (FIN | TEXT, BINARY, FIN | CLOSE, FIN | PING, FIN | PONG)
+TRAVELLING = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
 
 
-def frame(
-    opcode: int,
-    data: bytes = b"",
-    *,
-    fin: bool = True,
-    rsv: int = 0,
-    key: bytes | None = None,
-) -> bytes:
-    """A frame; ``rsv`` is the three bits as a number, ``key`` the masking key."""
-    bit = 0 if key is None else 0x80
-    first = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
-    if len(data) < 126:
-        head = first + bytes([bit | len(data)])
-    elif len(data) < 65536:
-        head = first + bytes([bit | 126]) + len(data).to_bytes(2, "big")
-    else:
-        head = first + bytes([bit | 127]) + len(data).to_bytes(8, "big")
-    return head + data if key is None else head + key + xor(data, key)
+# Connections to be tried
 
 
-def xor(data: bytes, key: bytes) -> bytes:
-    """``data`` masked with ``key``."""
-    wide = (key * (len(data) // 4 + 1))[: len(data)]
-    number = int.from_bytes(data, "big") ^ int.from_bytes(wide, "big")
-    return number.to_bytes(len(data), "big")
-
-
-def cut(rng: random.Random, data: bytes, most: int) -> Pieces:
-    """``data`` in up to ``most`` + 1 pieces."""
-    places = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randint(0, most)))
-    return tuple(
-        data[i:j] for i, j in zip([0, *places], [*places, len(data)], strict=True)
-    )
-
-
-# Valid streams
-
-
-def text_or_binary(rng: random.Random) -> tuple[int, bytes]:
-    """Opcode and payload of a message."""
-    size = rng.choice((0, 1, 3, 7, 20, 60, 125, 126, 300, 1000))
-    if rng.random() < 0.5:
-        return 2, rng.randbytes(size)
-    letters = rng.choice(("abc ", "aé", "日本語 a", "\U0001f600z\u07ff\uffff"))
-    return 1, "".join(rng.choices(letters, k=size)).encode()
-
-
-def control(rng: random.Random, key: bytes | None) -> bytes:
-    """A ping or a pong."""
-    return frame(rng.choice((9, 10)), rng.randbytes(rng.choice((0, 4, 125))), key=key)
-
-
-def message(
-    rng: random.Random, key: bytes | None, deflater: zlib._Compress | None
-) -> bytes:
-    """One message in some fragments, perhaps with control frames between them."""
-    opcode, data = text_or_binary(rng)
-    rsv = 0
-    if deflater is not None and rng.random() < 0.8:
-        flush = zlib.Z_FULL_FLUSH if rng.random() < 0.1 else zlib.Z_SYNC_FLUSH
-        data, rsv = (deflater.compress(data) + deflater.flush(flush))[:-4] or b"\0", 4
-    pieces = cut(rng, data, rng.choice((0, 0, 0, 1, 3)))
-    out = []
-    for number, piece in enumerate(pieces):
-        fin = number == len(pieces) - 1
-        first = number == 0
-        out.append(
-            frame(
-                opcode if first else 0, piece, fin=fin, rsv=rsv if first else 0, key=key
-            )
-        )
-        if rng.random() < 0.2:
-            out.append(control(rng, key))
-    return b"".join(out)
-
-
-def stream(rng: random.Random, masked: bool, deflate: bool) -> bytes:
-    """Valid frames as one side sends them."""
-    key = rng.randbytes(4) if masked else None
-    deflater = None
-    if deflate:
-        deflater = zlib.compressobj(rng.randint(1, 9), zlib.DEFLATED, -15, 4)
-    out = [message(rng, key, deflater) for _ in range(rng.randint(1, 4))]
-    if rng.random() < 0.5:
-        code = rng.choice((1000, 1001, 1011, 3000, 4999))
-        payload = code.to_bytes(2, "big") + rng.choice((b"", b"bye", "é".encode()))
-        out.append(frame(8, rng.choice((b"", payload)), key=key))
-    return b"".join(out)
-
-
-KEY = bytes(16)
-ACCEPT = base64.b64encode(
-    hashlib.sha1(
-        base64.b64encode(KEY) + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-    ).digest()
-).decode()
-VALUES = (
-    "websocket",
-    "Upgrade",
-    "keep-alive, Upgrade",
-    "13",
-    "chat, superchat",
-    "permessage-deflate",
-    'permessage-deflate; client_max_window_bits="10"; server_max_window_bits=8',
-    "permessage-deflate; client_max_window_bits, permessage-deflate",
-    "http://example.com",
-    "null",
-    base64.b64encode(KEY).decode(),
-    "0",
-    "5",
-    "chunked",
-    ', ; = " \\ ,',
-    "",
-)
-NAMES = (
-    "Host",
-    "Origin",
-    "Upgrade",
-    "Connection",
-    "Sec-WebSocket-Key",
-    "Sec-WebSocket-Version",
-    "Sec-WebSocket-Protocol",
-    "Sec-WebSocket-Extensions",
-    "Sec-WebSocket-Accept",
-    "Content-Length",
-    "Transfer-Encoding",
-    "X-Other",
-)
-
-
-def more_headers(rng: random.Random) -> str:
-    """Some header lines, valid as HTTP but not always of any sense."""
-    lines = [f"{rng.choice(NAMES)}: {rng.choice(VALUES)}\r\n" for _ in range(2)]
-    return "".join(lines[: rng.choice((0, 0, 1, 2))])
-
-
-def request(rng: random.Random) -> bytes:
-    """A request that mostly opens a connection, with frames behind it."""
-    offer = rng.random() < 0.5
-    head = (
-        f"GET {rng.choice(('/', '/a?b=c', 'http://example.com/x'))} HTTP/1.1\r\n"
-        "Host: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {base64.b64encode(KEY).decode()}\r\n"
-        "Sec-WebSocket-Version: 13\r\n"
-    )
-    if offer:
-        head += f"Sec-WebSocket-Extensions: {rng.choice(VALUES[5:8])}\r\n"
-    return f"{head}{more_headers(rng)}\r\n".encode() + stream(rng, True, offer)
-
-
-def response(rng: random.Random) -> bytes:
-    """A response that mostly opens a connection, with frames behind it."""
-    agreed = rng.random() < 0.5
-    status = rng.choice(("101 Switching Protocols", "101 ", "404 Not Found", "200 OK"))
-    head = (
-        f"HTTP/1.1 {status}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Accept: {ACCEPT}\r\n"
-    )
-    if agreed:
-        head += "Sec-WebSocket-Extensions: permessage-deflate\r\n"
-    return f"{head}{more_headers(rng)}\r\n".encode() + stream(rng, False, agreed)
-
-
-# Mutations
-
-
-def mutate(rng: random.Random, data: bytes, other: bytes) -> bytes:
-    """``data`` with one to three changes, most of them small."""
-    changed = bytearray(data)
-    for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        place = rng.randrange(len(changed) + 1)
-        kind = rng.randrange(7)
-        if kind == 0:
-            changed[place : place + 1] = bytes([1 << rng.randrange(8)])
-        elif kind == 1:
-            changed[place : place + 1] = rng.randbytes(1)
-        elif kind == 2:
-            del changed[place : place + rng.choice((1, 2, 4, 100))]
-        elif kind == 3:
-            changed[place:place] = rng.randbytes(rng.choice((1, 2, 4, 30)))
-        elif kind == 4:
-            changed[place:place] = rng.choice(SPICES)
-        elif kind == 5:
-            size = rng.choice((1, 2, 6, 40))
-            changed[place:place] = changed[place : place + size] * rng.choice((1, 8))
-        else:
-            changed[place:] = other[rng.randrange(len(other) + 1) :]
-    return bytes(changed)
-
-
-SPICES = (
-    b"\x81\xfe\x00\x05",
-    b"\x82\xff\x80" + bytes(7),
-    b"\x82\x7f" + b"\xff" * 8,
-    b"\x82\xff\x00\x00\x00\x00\x7f\xff\xff\xff",
-    b"\x88\x81",
-    b"\x80\x80" + bytes(4),
-    b"\xc1\x80" + bytes(4),
-    b"\xed\xa0\x80",
-    b"\xf4\x90\x80\x80",
-    b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00",
-    b"\r\n",
-    b"\r\n\r\n",
-    b"\r\n \t",
-    b"\n",
-    b"\x00",
-    b"\x1b[31m",
-    b'"\\',
-    b",,,;;;===",
-    b": ",
-    b"Content-Length: 1\r\n",
-)
-
-
-# Connections to be tried, and what can be seen of them
-
-
-def _deflate(package: ModuleType) -> list[Any]:
-    extension = package.extensions.permessage_deflate.PerMessageDeflate
-    return [extension(False, False, 15, 15)]
-
-
-def _open(side: str, deflate: bool, **limits: Any) -> Callable[..., Any]:
+def _open(
+    side: str, extension: tuple[Any, ...] | None = None, **limits: Any
+) -> Callable[..., Any]:
     def make(package: ModuleType, logger: logging.Logger) -> Any:
-        protocol = package.protocol.Protocol(
-            getattr(package.protocol, side), logger=logger, **limits
-        )
-        protocol.extensions = _deflate(package) if deflate else []
+        side_of_package = getattr(package.protocol, side.upper())
+        protocol = package.protocol.Protocol(side_of_package, logger=logger, **limits)
+        if extension is not None:
+            kind = package.extensions.permessage_deflate.PerMessageDeflate
+            protocol.extensions = [kind(*extension)]
         return protocol
 
     return make
@@ -291,52 +76,143 @@ def _new_client(package: ModuleType, logger: logging.Logger) -> Any:
         logger=logger,
         max_size=MAX_SIZE,
     )
-    protocol.key = base64.b64encode(KEY).decode()
+    protocol.key = streams.KEY
     protocol.send_request(protocol.connect())
     return protocol
 
 
-TIGHT = {"max_size": (100, 60), "max_fragments": 3}
-WIDE = {"max_size": MAX_SIZE}
+class Kind(NamedTuple):
+    """A kind of connection, and the streams that it is fed."""
 
-KINDS: dict[str, tuple[Callable[..., Any], Generator]] = {
-    "server": (_open("SERVER", False, **WIDE), lambda r: stream(r, True, False)),
-    "client": (_open("CLIENT", False, **WIDE), lambda r: stream(r, False, False)),
-    "server-deflate": (_open("SERVER", True, **WIDE), lambda r: stream(r, True, True)),
-    "client-deflate": (_open("CLIENT", True, **WIDE), lambda r: stream(r, False, True)),
-    "server-tight": (_open("SERVER", True, **TIGHT), lambda r: stream(r, True, True)),
-    "client-tight": (
-        _open("CLIENT", False, **TIGHT),
-        lambda r: stream(r, False, False),
-    ),
-    "request": (_new_server, request),
-    "response": (_new_client, response),
+    make: Callable[..., Any]
+    generate: Callable[[random.Random], Parts]
+    masked: bool
+
+
+def _server(deflate: bool, make: Callable[..., Any]) -> Kind:
+    return Kind(make, lambda rng: streams.stream(rng, True, deflate), True)
+
+
+def _client(deflate: bool, make: Callable[..., Any]) -> Kind:
+    return Kind(make, lambda rng: streams.stream(rng, False, deflate), False)
+
+
+TAKEOVER, FRESH = (False, False, 15, 15), (True, True, 9, 9)
+TIGHT: Any = {"max_size": (100, 60), "max_fragments": 3}
+WIDE: Any = {"max_size": MAX_SIZE}
+NONE: Any = {"max_size": None, "max_fragments": None}
+
+KINDS: dict[str, Kind] = {
+    "server": _server(False, _open("server", **WIDE)),
+    "client": _client(False, _open("client", **WIDE)),
+    "server-deflate": _server(True, _open("server", TAKEOVER, **WIDE)),
+    "client-deflate": _client(True, _open("client", TAKEOVER, **WIDE)),
+    "server-tight": _server(True, _open("server", TAKEOVER, **TIGHT)),
+    "client-tight": _client(False, _open("client", **TIGHT)),
+    "server-unlimited": _server(False, _open("server", **NONE)),
+    "client-fresh": _client(True, _open("client", FRESH, **WIDE)),
+    "request": Kind(_new_server, streams.request, True),
+    "response": Kind(_new_client, streams.response, False),
 }
 
 
-def run(
-    package: ModuleType, kind: str, pieces: Pieces, logger: logging.Logger
-) -> dict[str, Any]:
-    """Feed a new connection; return all that can be seen of it."""
-    protocol = KINDS[kind][0](package, logger)
-    for piece in pieces:
-        protocol.receive_data(piece)
-    events = protocol.events_received()
-    if kind == "request" and events:
-        protocol.send_response(protocol.accept(events[0]))
-        events += protocol.events_received()
-    seen = {
-        "events": [_event(event) for event in events],
-        "open": (int(protocol.state), protocol.close_expected()),
-        "error": _error(protocol.parser_exc),
-    }
-    protocol.receive_eof()
-    seen["output"] = b"".join(protocol.data_to_send())
-    seen["close"] = (int(protocol.state), protocol.close_code, protocol.close_reason)
-    seen["verdict"] = _error(protocol.close_exc)
-    seen["handshake"] = _error(protocol.handshake_exc)
-    seen["stats"] = repr(protocol.stats)
-    return seen
+# One input, and what can be seen of it
+
+
+class Plan(NamedTuple):
+    """What is done to a connection.
+
+    Attributes:
+        kind: kind of the connection.
+        pieces: input.
+        eager: whether events and output are fetched, and a request is accepted,
+            after every piece instead of at the end.
+        place: number of pieces after which ``action`` is called.
+        action: name in ``ACTIONS``.
+
+    """
+
+    kind: str
+    pieces: Pieces
+    eager: bool
+    place: int
+    action: str
+
+    def joined(self) -> Plan:
+        """The same with the input in one piece, or two around the action."""
+        before, after = self.pieces[: self.place], self.pieces[self.place :]
+        return self._replace(pieces=(b"".join(before), b"".join(after)), place=1)
+
+
+ACTIONS: dict[str, Callable[[Any], None]] = {
+    "nothing": lambda protocol: None,
+    "ping": lambda protocol: protocol.send_ping(b"torture"),
+    "text": lambda protocol: protocol.send_text(b"torture", compress=False),
+    "fragment": lambda protocol: protocol.send_binary(b"", False, compress=False),
+    "close": lambda protocol: protocol.send_close(1001, "torture"),
+    "fail": lambda protocol: protocol.fail(1011),
+}
+
+
+class Run:
+    """A connection to which a plan is done, and all that can be seen of it."""
+
+    def __init__(
+        self, package: ModuleType, plan: Plan, logger: logging.Logger
+    ) -> None:
+        self.package = package
+        self.plan = plan
+        self.protocol = KINDS[plan.kind].make(package, logger)
+        self.trace: list[Any] = []  # what was seen after every piece
+        self.events: list[Any] = []
+        self.output: list[bytes] = []
+
+    def __call__(self) -> dict[str, Any]:
+        """Do it; return what was seen, by name."""
+        plan, protocol = self.plan, self.protocol
+        for number, piece in enumerate(plan.pieces):
+            if number == plan.place:
+                self.act()
+            protocol.receive_data(piece)
+            if plan.eager:
+                self.fetch()
+            state = int(protocol.state), protocol.close_expected()
+            self.trace.append((len(self.events), *state, _error(protocol.parser_exc)))
+        if not plan.eager:
+            self.fetch()
+        open_state = int(protocol.state), protocol.close_expected()
+        protocol.receive_eof()
+        self.fetch()
+        return {
+            "events": [_event(event) for event in self.events],
+            "open": open_state,
+            "error": _error(protocol.parser_exc),
+            "close": (protocol.state, protocol.close_code, protocol.close_reason),
+            "verdict": _error(protocol.close_exc),
+            "handshake": _error(protocol.handshake_exc),
+            "output": b"".join(self.output),
+            "stats": repr(protocol.stats),
+            "trace": self.trace,
+        }
+
+    def act(self) -> None:
+        """Call the action, which the state of the connection may forbid."""
+        try:
+            ACTIONS[self.plan.action](self.protocol)
+        except self.package.exceptions.WebSocketException as exc:
+            self.trace.append(_error(exc))
+
+    def fetch(self) -> None:
+        """Fetch the events and the output; accept a request."""
+        protocol = self.protocol
+        events = protocol.events_received()
+        if self.plan.kind == "request" and events and not self.events:
+            response = protocol.accept(events[0])
+            if not protocol.eof_sent:  # as the action "fail" would have it
+                protocol.send_response(response)
+            events += protocol.events_received()
+        self.events += events
+        self.output += protocol.data_to_send()
 
 
 def _event(event: Any) -> Any:
@@ -351,11 +227,37 @@ def _error(exc: BaseException | None) -> tuple[str, str] | None:
     return None if exc is None else (type(exc).__name__, str(exc))
 
 
+def differ(one: dict[str, Any], other: dict[str, Any], what: str, *but: str) -> None:
+    """Raise AssertionError if two runs differ, in anything but these names."""
+    for name, value in one.items():
+        if value != other[name] and name not in but:
+            raise AssertionError(f"{name}, {what}: {value!r} != {other[name]!r}")
+
+
+def check_output(kind: str, output: bytes) -> None:
+    """Raise AssertionError unless this is what a peer may be sent."""
+    if kind in ("request", "response"):
+        answer, _, output = output.partition(b"\r\n\r\n")
+        if kind == "request" and not answer.startswith(b"HTTP/1.1 101 "):
+            return
+    frames = read_frames(output, "server" if KINDS[kind].masked else "client")
+    closed = False
+    for first, payload in frames:
+        assert isinstance(payload, bytes)
+        assert first in SENT, f"first byte {first}"
+        assert not closed or first == FIN | PONG, "a frame behind a close frame"
+        if first == FIN | CLOSE:
+            closed = True
+            code = int.from_bytes(payload[:2], "big")
+            assert not payload or code in TRAVELLING, f"close code {code}"
+            payload[2:].decode()
+
+
 # The tests
 
 
 class Records(logging.Handler):
-    """Fails on a record that a peer should not be able to cause."""
+    """Collects records that a peer should not be able to cause."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -363,7 +265,7 @@ class Records(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        if record.exc_info or not text.isprintable():
+        if record.exc_info or record.stack_info or not text.isprintable():
             self.bad.append(ascii(text))
 
 
@@ -372,10 +274,10 @@ class Failure(Exception):
 
 
 class Torture:
-    """Tries inputs on both forms."""
+    """Tries inputs on all forms."""
 
     def __init__(self, forms: dict[str, ModuleType], seed: int) -> None:
-        self.forms = list(forms.values())
+        self.forms = forms
         self.rng = random.Random(seed)
         self.count = 0
         self.records = Records()
@@ -385,71 +287,89 @@ class Torture:
             logger.addHandler(self.records)
             self.loggers[level] = logger
         self.pools = {
-            kind: [generate(self.rng) for _ in range(POOL)]
-            for kind, (_, generate) in KINDS.items()
+            name: [kind.generate(self.rng) for _ in range(POOL)]
+            for name, kind in KINDS.items()
         }
         self.kinds = list(KINDS)
 
-    def next_input(self) -> tuple[str, Pieces]:
-        """Another kind of connection and the pieces that it is fed."""
-        rng = self.rng
+    def step(self) -> None:
+        """Try one input; raise Failure if a promise does not hold."""
+        self.count += 1
         kind = self.kinds[self.count % len(self.kinds)]
+        measured = self.count % MEMORY_EVERY == 0
+        plan = self.flood(kind) if measured else self.next_plan(kind)
+        try:
+            if measured:
+                for form in self.forms:
+                    self.measure(form, plan)
+            else:
+                self.compare(plan)
+        except Exception as exc:
+            shown = str(plan._replace(pieces=tuple(map(bytes.hex, plan.pieces))))[:9999]
+            raise Failure(f"{exc!r}\n  input {self.count}: {shown}") from exc
+
+    def next_plan(self, kind: str) -> Plan:
+        """Another input for a connection of this kind."""
+        rng = self.rng
         pool = self.pools[kind]
         choice = rng.random()
         if choice < 0.05:
-            data = rng.choice(pool)
+            data = b"".join(rng.choice(pool))
         elif choice < 0.1:
             data = rng.randbytes(rng.randrange(40))
         else:
-            data = mutate(rng, rng.choice(pool), rng.choice(pool))
-        return kind, cut(rng, data, 3)
+            data = streams.mutate(rng, rng.choice(pool), rng.choice(pool))
+        pieces = streams.cut(rng, data, 3)
+        eager = rng.random() < 0.25
+        action = "nothing"
+        if rng.random() < 0.25:
+            action = rng.choice(list(ACTIONS))
+        return Plan(kind, pieces, eager, rng.randrange(len(pieces)), action)
 
-    def step(self) -> None:
-        """Try one input; raise Failure if a promise does not hold."""
-        kind, pieces = self.next_input()
-        self.count += 1
-        try:
-            if self.count % MEMORY_EVERY == 0:
-                self.measure(kind, pieces)
-            else:
-                self.compare(kind, pieces)
-        except Exception as exc:
-            shown = [piece.hex() for piece in pieces]
-            raise Failure(f"{exc!r}\n  {kind}, input {self.count}: {shown}") from exc
+    def flood(self, kind: str) -> Plan:
+        """Valid input of many frames or, rarely, something else."""
+        rng = self.rng
+        if rng.random() < 0.2:
+            return self.next_plan(kind)
+        data = streams.flood(rng, KINDS[kind].masked, FLOOD)
+        if kind in ("request", "response"):
+            parts = rng.choice(self.pools[kind])
+            data = b"".join(parts[: parts.index(b"\r\n") + 1]) + data
+        return Plan(kind, streams.cut(rng, data, 3), False, 0, "nothing")
 
-    def compare(self, kind: str, pieces: Pieces) -> None:
+    def compare(self, plan: Plan) -> None:
         """All forms must do the same, whatever the cut."""
         debug = self.count % DEBUG_EVERY == 0
         logger = self.loggers[logging.DEBUG if debug else logging.WARNING]
-        expected = run(self.forms[0], kind, pieces, logger)
-        for form in self.forms[1:]:
-            differ(expected, run(form, kind, pieces, logger), form.__name__)
-        if not debug:
-            whole = run(self.forms[-1], kind, (b"".join(pieces),), logger)
-            differ(expected, whole, "in one piece")
+        expected, *others = (
+            (name, Run(form, plan, logger)()) for name, form in self.forms.items()
+        )
+        for name, other in others:
+            differ(expected[1], other, name)
+        form = self.forms[(others or [expected])[-1][0]]
+        whole = Run(form, plan.joined(), logger)()
+        # Fetching the output after every piece leaves more pongs in it.
+        less = ("output", "stats") if plan.eager else ()
+        differ(expected[1], whole, "in one piece", "trace", *less)
+        check_output(plan.kind, expected[1]["output"])
         if self.records.bad:
             raise AssertionError(f"log: {self.records.bad}")
 
-    def measure(self, kind: str, pieces: Pieces) -> None:
+    def measure(self, form: str, plan: Plan) -> None:
         """What a connection holds must follow what it received."""
-        size = sum(map(len, pieces)) + (MAX_SIZE if "tight" not in kind else 0)
-        protocol = KINDS[kind][0](self.forms[-1], self.loggers[logging.WARNING])
+        size = sum(map(len, plan.pieces))
+        run = Run(self.forms[form], plan, self.loggers[logging.WARNING])
         tracemalloc.start()
         try:
-            for piece in pieces:
-                protocol.receive_data(piece)
+            for piece in plan.pieces:
+                run.protocol.receive_data(piece)
+            if plan.kind == "request":
+                run.fetch()
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        if peak > HELD_PER_BYTE * size + HELD_ALWAYS:
-            raise AssertionError(f"{peak} bytes held for {size}")
-
-
-def differ(one: dict[str, Any], other: dict[str, Any], what: str) -> None:
-    """Raise AssertionError if two connections did not do the same."""
-    for name, value in one.items():
-        if value != other[name]:
-            raise AssertionError(f"{name}, {what}: {value!r} != {other[name]!r}")
+        if peak > HELD_PER_BYTE[form] * size + HELD_ALWAYS:
+            raise AssertionError(f"{form}: {peak} bytes held for {size}")
 
 
 @contextlib.contextmanager
@@ -515,7 +435,7 @@ def main(arguments: list[str] | None = None) -> int:
     inputs = options.inputs or (sys.maxsize if options.minutes else 1_000_000)
     seconds = 60 * options.minutes if options.minutes else float("inf")
     torture = Torture(FORMS, options.seed)
-    print(f"forms: {', '.join(FORMS)}; seed {options.seed}")
+    print(f"forms: {', '.join(FORMS)}; seed {options.seed}", flush=True)
     try:
         with same_environment(FORMS):
             taken = work(torture, inputs, seconds)

@@ -1,0 +1,256 @@
+"""WebSocket connections that never touch the network.
+
+::
+
+    sansocket
+    |-- server       ServerProtocol, the connection of a server
+    |-- client       ClientProtocol, the connection of a client
+    |-- protocol     Protocol, what both share, its states and its events
+    |-- frames       Frame, Opcode, Close, CloseCode
+    |-- http11       Request and Response of the opening handshake
+    |-- datastructures, headers, uri    what they are made of
+    |-- extensions   base, to write your own; permessage_deflate
+    |-- exceptions   all that is raised
+    `-- typing       aliases for annotations
+
+The names that most programs need are here as well, and so are these modules. Each
+is imported when it is first asked for, so that ``import sansocket`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from .version import version as __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import client as client
+    from . import datastructures as datastructures
+    from . import exceptions as exceptions
+    from . import extensions as extensions
+    from . import frames as frames
+    from . import headers as headers
+    from . import http11 as http11
+    from . import protocol as protocol
+    from . import server as server
+    from . import stats as stats
+    from . import typing as typing
+    from . import uri as uri
+    from .client import ClientProtocol
+    from .datastructures import Headers, HeadersLike, MultipleValuesError
+    from .exceptions import (
+        ConcurrencyError,
+        ConnectionClosed,
+        ConnectionClosedError,
+        ConnectionClosedOK,
+        DuplicateParameter,
+        HeaderLineTooLong,
+        InvalidHandshake,
+        InvalidHeader,
+        InvalidHeaderFormat,
+        InvalidHeaderValue,
+        InvalidMessage,
+        InvalidMethod,
+        InvalidOrigin,
+        InvalidParameterName,
+        InvalidParameterValue,
+        InvalidProtocol,
+        InvalidProxy,
+        InvalidProxyMessage,
+        InvalidProxyStatus,
+        InvalidState,
+        InvalidStatus,
+        InvalidUpgrade,
+        InvalidURI,
+        InvalidUTF8,
+        NegotiationError,
+        PayloadTooBig,
+        ProtocolError,
+        ProxyError,
+        RequestLineTooLong,
+        SecurityError,
+        StatusLineTooLong,
+        TooManyFragments,
+        TooManyHeaders,
+        WebSocketException,
+    )
+    from .extensions.base import (
+        ClientExtensionFactory,
+        Extension,
+        ServerExtensionFactory,
+    )
+    from .extensions.permessage_deflate import (
+        ClientPerMessageDeflateFactory,
+        PerMessageDeflate,
+        ServerPerMessageDeflateFactory,
+        enable_client_permessage_deflate,
+        enable_server_permessage_deflate,
+    )
+    from .frames import OK_CLOSE_CODES, Close, CloseCode, Frame, Opcode
+    from .http11 import Request, Response
+    from .protocol import (
+        CLIENT,
+        CLOSED,
+        CLOSING,
+        CONNECTING,
+        OPEN,
+        SEND_EOF,
+        SERVER,
+        Event,
+        Protocol,
+        Side,
+        State,
+    )
+    from .server import ServerProtocol
+    from .stats import Stats
+    from .typing import (
+        BytesLike,
+        ConnectionOption,
+        Data,
+        DataLike,
+        ExtensionHeader,
+        ExtensionName,
+        ExtensionParameter,
+        LoggerLike,
+        Origin,
+        StatusLike,
+        Subprotocol,
+        UpgradeProtocol,
+    )
+    from .uri import WebSocketURI, parse_uri
+
+__all__ = [
+    "CLIENT",
+    "CLOSED",
+    "CLOSING",
+    "CONNECTING",
+    "OK_CLOSE_CODES",
+    "OPEN",
+    "SEND_EOF",
+    "SERVER",
+    "BytesLike",
+    "ClientExtensionFactory",
+    "ClientPerMessageDeflateFactory",
+    "ClientProtocol",
+    "Close",
+    "CloseCode",
+    "ConcurrencyError",
+    "ConnectionClosed",
+    "ConnectionClosedError",
+    "ConnectionClosedOK",
+    "ConnectionOption",
+    "Data",
+    "DataLike",
+    "DuplicateParameter",
+    "Event",
+    "Extension",
+    "ExtensionHeader",
+    "ExtensionName",
+    "ExtensionParameter",
+    "Frame",
+    "HeaderLineTooLong",
+    "Headers",
+    "HeadersLike",
+    "InvalidHandshake",
+    "InvalidHeader",
+    "InvalidHeaderFormat",
+    "InvalidHeaderValue",
+    "InvalidMessage",
+    "InvalidMethod",
+    "InvalidOrigin",
+    "InvalidParameterName",
+    "InvalidParameterValue",
+    "InvalidProtocol",
+    "InvalidProxy",
+    "InvalidProxyMessage",
+    "InvalidProxyStatus",
+    "InvalidState",
+    "InvalidStatus",
+    "InvalidURI",
+    "InvalidUTF8",
+    "InvalidUpgrade",
+    "LoggerLike",
+    "MultipleValuesError",
+    "NegotiationError",
+    "Opcode",
+    "Origin",
+    "PayloadTooBig",
+    "PerMessageDeflate",
+    "Protocol",
+    "ProtocolError",
+    "ProxyError",
+    "Request",
+    "RequestLineTooLong",
+    "Response",
+    "SecurityError",
+    "ServerExtensionFactory",
+    "ServerPerMessageDeflateFactory",
+    "ServerProtocol",
+    "Side",
+    "State",
+    "Stats",
+    "StatusLike",
+    "StatusLineTooLong",
+    "Subprotocol",
+    "TooManyFragments",
+    "TooManyHeaders",
+    "UpgradeProtocol",
+    "WebSocketException",
+    "WebSocketURI",
+    "__version__",
+    "enable_client_permessage_deflate",
+    "enable_server_permessage_deflate",
+    "parse_uri",
+]
+
+# Where each name is at home, and the modules themselves.
+_NAMES = {
+    "client": "ClientProtocol",
+    "datastructures": "Headers HeadersLike MultipleValuesError",
+    "exceptions": (
+        "ConcurrencyError ConnectionClosed ConnectionClosedError ConnectionClosedOK "
+        "DuplicateParameter HeaderLineTooLong InvalidHandshake InvalidHeader "
+        "InvalidHeaderFormat InvalidHeaderValue InvalidMessage InvalidMethod "
+        "InvalidOrigin InvalidParameterName InvalidParameterValue InvalidProtocol "
+        "InvalidProxy InvalidProxyMessage InvalidProxyStatus InvalidState "
+        "InvalidStatus InvalidURI InvalidUTF8 InvalidUpgrade NegotiationError "
+        "PayloadTooBig ProtocolError ProxyError RequestLineTooLong SecurityError "
+        "StatusLineTooLong TooManyFragments TooManyHeaders WebSocketException"
+    ),
+    "extensions.base": "ClientExtensionFactory Extension ServerExtensionFactory",
+    "extensions.permessage_deflate": (
+        "ClientPerMessageDeflateFactory PerMessageDeflate "
+        "ServerPerMessageDeflateFactory enable_client_permessage_deflate "
+        "enable_server_permessage_deflate"
+    ),
+    "frames": "OK_CLOSE_CODES Close CloseCode Frame Opcode",
+    "http11": "Request Response",
+    "protocol": (
+        "CLIENT CLOSED CLOSING CONNECTING OPEN SEND_EOF SERVER Event Protocol Side "
+        "State"
+    ),
+    "server": "ServerProtocol",
+    "stats": "Stats",
+    "typing": (
+        "BytesLike ConnectionOption Data DataLike ExtensionHeader ExtensionName "
+        "ExtensionParameter LoggerLike Origin StatusLike Subprotocol UpgradeProtocol"
+    ),
+    "uri": "WebSocketURI parse_uri",
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+_MODULES = frozenset({"extensions", "headers", *_NAMES})
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,8 +6,9 @@ its peer sends, masked or not. Nothing here is built with the code under test.
 
 from __future__ import annotations
 
+import logging
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 KEY = bytes.fromhex("37fa213d")
@@ -132,6 +133,46 @@ def opened(impl: Any, side: str, extensions: Iterable[Any] = (), **options: Any)
     return protocol
 
 
+def bare(
+    impl: Any,
+    side: str = "server",
+    extensions: Iterable[Any] = (),
+    methods: dict[str, Callable[..., Any]] | None = None,
+    **options: Any,
+) -> Any:
+    """A ``Protocol`` used directly, or a subclass that overrides these methods."""
+    base = impl.protocol.Protocol
+    kind = type("Own", (base,), methods) if methods else base
+    protocol: Any = kind(getattr(impl.protocol, side.upper()), **options)
+    protocol.extensions = list(extensions)
+    return protocol
+
+
+def user_extension(impl: Any, **methods: Callable[..., Any]) -> Any:
+    """An extension of the user's; it changes nothing but in the methods given."""
+
+    def decode(self: Any, frame: Any, *, max_size: int | None = None) -> Any:
+        return frame
+
+    def encode(self: Any, frame: Any) -> Any:
+        return frame
+
+    namespace = {"name": "x-user", "decode": decode, "encode": encode, **methods}
+    return type("User", (impl.extensions.base.Extension,), namespace)()
+
+
+def new_logger(level: int = logging.DEBUG) -> tuple[logging.Logger, list[str]]:
+    """A logger, and the list that its lines go to."""
+    logger, lines = logging.Logger("connection", level), list[str]()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    logger.addHandler(Handler())
+    return logger, lines
+
+
 def client_with_sample_key(impl: Any, uri: str = "ws://example.com/", **opts: Any) -> Any:
     """A client in CONNECTING state whose key is that of RFC 6455, section 1.3."""
     protocol = impl.client.ClientProtocol(impl.uri.parse_uri(uri), **opts)
@@ -165,14 +206,22 @@ def read_frames(data: bytes, side: str) -> list[Sent]:
     return frames
 
 
+def other(side: str) -> str:
+    """The side of the peer."""
+    return "client" if side == "server" else "server"
+
+
+def side_of(protocol: Any) -> str:
+    return "client" if protocol.side == 1 else "server"
+
+
 def sent(protocol: Any) -> list[Sent]:
     """Fetch and decode the output; SEND_EOF is one object, and always the last."""
     chunks = protocol.data_to_send()
     assert type(chunks) is list
     assert b"" not in chunks[:-1]
     eof = chunks[-1:] == [b""]
-    side = "client" if protocol.side == 1 else "server"
-    frames = read_frames(b"".join(chunks), side)
+    frames = read_frames(b"".join(chunks), side_of(protocol))
     return [*frames, "EOF"] if eof else frames
 
 
@@ -230,7 +279,7 @@ def assert_failing(protocol: Any, code: int, reason: str | None = None) -> None:
     assert protocol.close_rcvd is None
     if reason is not None:
         assert reason in protocol.close_sent.reason
-    side = "client" if protocol.side == 1 else "server"
+    side = side_of(protocol)
     wanted = protocol.close_sent.reason.encode()
     output = sent(protocol)
     frame: Sent = (FIN | CLOSE, close_payload(code, wanted))

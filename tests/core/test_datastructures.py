@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -24,10 +24,10 @@ def headers(impl: ModuleType, *args: Any, **kwargs: str) -> Any:
 PAIRS = [("Host", "a"), ("X", "1")]
 
 
-@pytest.mark.parametrize("make", [dict, list, iter], ids=str)
-def test_made_of(impl: ModuleType, make: Any) -> None:
-    made = headers(impl, make(PAIRS), Y="2")
-    assert list(made.raw_items()) == [*PAIRS, ("Y", "2")]
+def test_made_of(impl: ModuleType) -> None:
+    for source in (dict(PAIRS), PAIRS, iter(PAIRS), (pair for pair in PAIRS)):
+        made = headers(impl, source, Y="2")
+        assert list(made.raw_items()) == [*PAIRS, ("Y", "2")]
 
 
 def test_made_of_an_object_with_keys(impl: ModuleType) -> None:
@@ -113,10 +113,17 @@ def test_views(impl: ModuleType) -> None:
     assert list(made.keys()) == ["a", "b"]
 
 
-@pytest.mark.parametrize("method", ["__getitem__", "__delitem__"])
-def test_names_are_text(impl: ModuleType, method: str) -> None:
-    with pytest.raises(TypeError, match="must be a str"):
-        getattr(headers(impl), method)(1)
+def test_names_are_text(impl: ModuleType) -> None:
+    made = headers(impl)
+    for method, arguments in (
+        (made.__getitem__, (1,)),
+        (made.__delitem__, (1,)),
+        (made.__setitem__, (b"Host", "a")),
+        (made.set_insecure, (b"Host", "a")),
+    ):
+        with pytest.raises(TypeError, match="must be a str"):
+            method(*arguments)
+    assert not made
 
 
 # Changing them
@@ -162,17 +169,15 @@ def test_values_become_text(impl: ModuleType) -> None:
     assert made.serialize() == b"Content-Length: 3\r\nAge: 4\r\n\r\n"
 
 
-@pytest.mark.parametrize("copier", [lambda h: h.copy(), pickle.dumps], ids=str)
-def test_copy_is_independent(impl: ModuleType, copier: Any) -> None:
+def test_copy_is_independent(impl: ModuleType) -> None:
     made = headers(impl, [("Via", "a"), ("Via", "b"), ("Host", "h")])
-    again = copier(made)
-    if isinstance(again, bytes):
-        again = pickle.loads(again)
-    assert again == made == copy.copy(made)
-    again["Via"] = "c"
-    again["Age"] = "1"
-    assert made.get_all("Via") == ["a", "b"]
-    assert len(made) == 2
+    assert copy.copy(made) == made
+    for again in (made.copy(), pickle.loads(pickle.dumps(made)), copy.deepcopy(made)):
+        assert again == made
+        again["Via"] = "c"
+        again["Age"] = "1"
+        assert made.get_all("Via") == ["a", "b"]
+        assert len(made) == 2
 
 
 # Comparing and printing them
@@ -205,48 +210,48 @@ BAD_NAMES = ["", "a b", "a:", "a\r\n", "\xe9", "a\0", "(", "a\n"]
 BAD_VALUES = ["a\r\nb", "a\rb", "a\nb", "a\0b", "\x1b", "\x7f", "€"]
 
 
-@pytest.mark.parametrize("name", BAD_NAMES)
-def test_spec_036_names_are_tokens(impl: ModuleType, name: str) -> None:
+def test_spec_036_names_are_tokens(impl: ModuleType) -> None:
     """SPEC-036, SEC-32."""
-    made = headers(impl)
-    for write in (made.__setitem__, made.setdefault):
+    for name in BAD_NAMES:
+        made = headers(impl)
+        for write in (made.__setitem__, made.setdefault):
+            with pytest.raises(impl.exceptions.InvalidHeader, match="not a token"):
+                write(name, "x")
+        with pytest.raises(impl.exceptions.InvalidHeader):
+            made.update([(name, "x")])
+        assert not made
+        made.set_insecure(name, "x")
         with pytest.raises(impl.exceptions.InvalidHeader, match="not a token"):
-            write(name, "x")
-    with pytest.raises(impl.exceptions.InvalidHeader):
-        made.update([(name, "x")])
-    assert not made
-    made.set_insecure(name, "x")
-    with pytest.raises(impl.exceptions.InvalidHeader, match="not a token"):
-        made.serialize()
+            made.serialize()
 
 
-@pytest.mark.parametrize("value", BAD_VALUES)
-def test_spec_036_values_have_no_control_characters(
-    impl: ModuleType, value: str
-) -> None:
+def test_spec_036_values_have_no_control_characters(impl: ModuleType) -> None:
     """SPEC-036, SEC-32."""
-    made = headers(impl)
-    for write in (made.__setitem__, made.setdefault):
-        with pytest.raises(impl.exceptions.InvalidHeaderValue) as caught:
-            write("X", value)
-        assert (caught.value.name, caught.value.value) == ("X", value)
-    with pytest.raises(impl.exceptions.InvalidHeaderValue):
-        headers(impl, X=value)
-    assert not made
+    for value in BAD_VALUES:
+        made = headers(impl)
+        for write in (made.__setitem__, made.setdefault):
+            with pytest.raises(impl.exceptions.InvalidHeaderValue) as caught:
+                write("X", value)
+            assert (caught.value.name, caught.value.value) == ("X", value)
+        with pytest.raises(impl.exceptions.InvalidHeaderValue):
+            headers(impl, X=value)
+        assert not made
 
 
-@pytest.mark.parametrize("value", ["a\r\nb", "a\rb", "a\nb", "a\0b", "€", "\n", "\r"])
-def test_sec_32_serialize_checks_what_was_set_insecurely(
-    impl: ModuleType, value: str
-) -> None:
+def test_sec_32_serialize_checks_what_was_set_insecurely(impl: ModuleType) -> None:
     """SEC-32, SPEC-036."""
-    made = headers(impl, Host="h")
-    made.set_insecure("X", value)
-    with pytest.raises(impl.exceptions.InvalidHeaderValue, match=r"^X header"):
-        made.serialize()
+    for value in ("a\r\nb", "a\rb", "a\nb", "a\0b", "€", "\n", "\r"):
+        made = headers(impl, Host="h")
+        made.set_insecure("X", value)
+        with pytest.raises(impl.exceptions.InvalidHeaderValue, match=r"^X header"):
+            made.serialize()
 
 
-@given(name=st.text(), value=st.text())
+@settings(max_examples=60, deadline=None)
+@given(
+    name=st.text(alphabet="aZ-_:\r\n\0 é€", max_size=6),
+    value=st.text(alphabet="a,\t\r\n\0 \x7fé€\ud800", max_size=8),
+)
 def test_sec_32_fuzz(name: str, value: str) -> None:
     """SEC-32: whatever is set, exactly one line comes out, or an exception."""
     from tests.conftest import FORMS
@@ -265,9 +270,9 @@ def test_sec_32_fuzz(name: str, value: str) -> None:
 
 def test_sec_41_repeated_names_cost_no_more(impl: ModuleType) -> None:
     """SEC-41: many values of one header take one entry, in linear space."""
-    made = headers(impl, [("X", "v")] * 10_000)
+    made = headers(impl, [("X", "v")] * 1000)
     assert len(made) == 1
-    assert len(made.get_all("x")) == 10_000
+    assert len(made.get_all("x")) == 1000
 
 
 def test_is_token(impl: ModuleType) -> None:
@@ -290,11 +295,12 @@ def test_known_lines_are_read_as_any_other(impl: ModuleType) -> None:
         assert short == long
 
 
-@pytest.mark.parametrize(
-    "line", ["", "Host", "a b: c", " Host: a", "Host : a", "(: a", "Content-Length: 0"]
-)
-def test_read_fields_leaves_doubtful_lines(impl: ModuleType, line: str) -> None:
-    assert impl.datastructures.read_fields(["Host: a", line]) is None
+def test_read_fields_leaves_doubtful_lines(impl: ModuleType) -> None:
+    for line in ("", "Host", "a b: c", " Host: a", "Host : a", "(: a", "X:y\tz"):
+        found = impl.datastructures.read_fields(["Host: a", line])
+        assert (found is None) is (line != "X:y\tz"), line
+    for name in ("Content-Length", "content-length", "CONTENT-LENGTH"):
+        assert impl.datastructures.read_fields([f"{name}: 0"]) is None
 
 
 def test_read_fields(impl: ModuleType) -> None:

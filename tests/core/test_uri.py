@@ -41,50 +41,48 @@ VALID = [
 ]
 
 
-@pytest.mark.parametrize(("uri", "parts"), VALID)
-def test_spec_041_parse(impl: ModuleType, uri: str, parts: tuple[object, ...]) -> None:
+def test_spec_041_parse(impl: ModuleType) -> None:
     """SPEC-041."""
-    parsed = impl.uri.parse_uri(uri)
-    assert parsed == impl.uri.WebSocketURI(*parts)
-    assert dataclasses.astuple(parsed) == parts
+    for uri, parts in VALID:
+        parsed = impl.uri.parse_uri(uri)
+        assert parsed == impl.uri.WebSocketURI(*parts), uri
+        assert dataclasses.astuple(parsed) == parts, uri
 
 
-@pytest.mark.parametrize(
-    "uri",
-    [
-        *("", "h", "//h", "http://h", "https://h", "ws:h", "ws:/h", "ws//h", "wss:", "x://h"),
-        *("ws://", "ws:///x", "ws://:80", "ws://?x", "ws://u:p@", "ws://u@h", "ws://@h"),
-        *("ws://a@b:c@h", "ws://h#f", "ws://h/a#", "ws://h/?a#b"),
-        *("ws://h:99999", "ws://h:x", "ws://h:-1", "ws://h:1:2", "ws://h:\u0661"),
-        *("ws://h/a b", " ws://h", "ws://h ", "ws://h\n/", "ws://h/\t", "ws://\0", "ws://h/\x7f"),
-        *("ws://[::1", "ws://::1", "ws://[]", "ws://[1]", "ws://[::g]", "ws://[::1]x"),
-        *("ws://[1.2.3.4]", "ws://[::1%]", "ws://[::1]:99999", "ws://[:::]", "ws://%41"),
-        *("ws://a\\b", "ws://h^", "ws://a%00b/", "ws://\u3002", "ws://é..fr", "ws://" + "é" * 70),
-        *("ws://h/\ud800", "ws://\ud800/", "ws://h?\udfff", "ws://%ff:x@h/", "ws://[é]/"),
-    ],
-)  # fmt: skip
-def test_spec_041_refuse(impl: ModuleType, uri: str) -> None:
+INVALID = (
+    *("", "h", "//h", "http://h", "https://h", "ws:h", "ws:/h", "ws//h", "wss:"),
+    *("ws://", "ws:///x", "ws://:80", "ws://?x", "ws://u:p@", "ws://u@h", "ws://@h"),
+    *("x://h", "ws://a@b:c@h", "ws://h#f", "ws://h/a#", "ws://h/?a#b"),
+    *("ws://h:99999", "ws://h:x", "ws://h:-1", "ws://h:1:2", "ws://h:\u0661"),
+    *("ws://h/a b", " ws://h", "ws://h ", "ws://h\n/", "ws://h/\t", "ws://\0"),
+    *("ws://h/\x7f", "ws://[::1", "ws://::1", "ws://[]", "ws://[1]", "ws://[::g]"),
+    *("ws://[1.2.3.4]", "ws://[::1%]", "ws://[::1]:99999", "ws://[:::]", "ws://%41"),
+    *("ws://a\\b", "ws://h^", "ws://a%00b/", "ws://\u3002", "ws://é..fr"),
+    *("ws://[::1]x", "ws://" + "é" * 70, "ws://h/\ud800", "ws://\ud800/"),
+    *("ws://h?\udfff", "ws://%ff:x@h/", "ws://[é]/"),
+)
+
+
+def test_spec_041_refuse(impl: ModuleType) -> None:
     """SPEC-041, SEC-32: anything else, control characters included."""
-    with pytest.raises(impl.exceptions.InvalidURI) as caught:
-        impl.uri.parse_uri(uri)
-    assert caught.value.uri == uri
-    assert str(caught.value).isprintable()
+    for uri in INVALID:
+        with pytest.raises(impl.exceptions.InvalidURI) as caught:
+            impl.uri.parse_uri(uri)
+        assert caught.value.uri == uri
+        assert str(caught.value).isprintable(), uri
 
 
-@pytest.mark.parametrize(
-    ("uri", "name"),
-    [
+def test_spec_041_resource_name(impl: ModuleType) -> None:
+    """SPEC-041."""
+    for uri, name in (
         ("ws://h", "/"),
         ("ws://h/", "/"),
         ("ws://h/a", "/a"),
         ("ws://h?b", "/?b"),
         ("ws://h/a?b", "/a?b"),
         ("ws://h/a?", "/a"),
-    ],
-)
-def test_spec_041_resource_name(impl: ModuleType, uri: str, name: str) -> None:
-    """SPEC-041."""
-    assert impl.uri.parse_uri(uri).resource_name == name
+    ):
+        assert impl.uri.parse_uri(uri).resource_name == name, uri
 
 
 def test_user_info(impl: ModuleType) -> None:

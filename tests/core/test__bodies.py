@@ -1,0 +1,109 @@
+"""Bodies of responses: where they end, and what they hold."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from .http_support import FORBIDDEN, every_cut, head, refusal, response
+
+CHUNKED = head(b"Transfer-Encoding: Chunked", start=FORBIDDEN)
+
+
+def test_body_of_a_known_length(impl: ModuleType) -> None:
+    for length, body in ((b"0", b""), (b"5", b"hello"), (b"005", b"hello")):
+        data = head(b"Content-Length: " + length, start=FORBIDDEN) + body
+        parsed, rest = every_cut(impl, response, data + b"rest")
+        assert (parsed.body, rest) == (body, b"rest"), length
+
+
+def test_responses_without_a_body(impl: ModuleType) -> None:
+    """Whatever length they announce (RFC 9112, section 6.3)."""
+    for status in (b"101 x", b"204 x", b"304 x"):
+        data = head(b"Content-Length: 5", start=b"HTTP/1.1 " + status)
+        parsed, rest = every_cut(impl, response, data + b"rest")
+        assert (parsed.body, rest) == (b"", b"rest"), status
+
+
+def test_body_until_the_end_of_the_stream(impl: ModuleType) -> None:
+    data = head(start=FORBIDDEN)
+    parsed, rest = every_cut(impl, response, data + b"hello")
+    assert (parsed.body, rest) == (b"hello", b"")
+    assert every_cut(impl, response, data)[0].body == b""
+
+
+def test_sec_08_body_over_the_limit(impl: ModuleType) -> None:
+    """SEC-08: refused at its announced length if there is one."""
+    for data, announced in (
+        (head(start=FORBIDDEN) + b"a" * 10, False),
+        (head(b"Content-Length: 10", start=FORBIDDEN), True),
+        (CHUNKED + b"A\r\n", True),
+    ):
+        found = refusal(impl, response, data, max_body=9)
+        assert found == ("SecurityError", "body exceeds 9 bytes"), data
+        kind, _ = response(impl, data, max_body=10)
+        assert kind == "InvalidMessage" if announced else kind.body == b"a" * 10, data
+
+
+def test_sec_08_chunks_over_the_limit(impl: ModuleType) -> None:
+    """SEC-08: their sum counts."""
+    data = CHUNKED + b"4\r\naaaa\r\n" * 2 + b"0\r\n\r\n"
+    assert every_cut(impl, response, data, max_body=8)[0].body == b"a" * 8
+    found = refusal(impl, response, data, max_body=7)
+    assert found == ("SecurityError", "body exceeds 7 bytes")
+
+
+def test_chunked_body(impl: ModuleType) -> None:
+    for data, body in (
+        (b"0\r\n\r\n", b""),
+        (b"5\r\nhello\r\n0\r\n\r\n", b"hello"),
+        (b"5\r\nhe\r\no\r\n00a ;x=y\r\n0123456789\r\n0\r\n\r\n", b"he\r\no0123456789"),
+        (b"2\r\nhi\r\n000\r\nTrailer: a\r\nMore: b\r\n\r\n", b"hi"),
+    ):
+        parsed, rest = every_cut(impl, response, CHUNKED + data + b"rest")
+        assert (parsed.body, rest) == (body, b"rest"), data
+
+
+def test_sec_27_malformed_chunks(impl: ModuleType) -> None:
+    """SEC-27: what could be read in two ways."""
+    for data, words in (
+        (b"\r\n", "malformed chunk size"),
+        (b"x\r\n", "malformed chunk size"),
+        (b"-1\r\n", "malformed chunk size"),
+        (b"0x1\r\n", "malformed chunk size"),
+        (b" 1\r\n", "malformed chunk size"),
+        (b"1" * 16 + b"\r\n", "malformed chunk size"),
+        (b"1\na\r\n", "LF alone"),
+        (b"1\r\nab\r\n", "longer than its size"),
+        (b"1\r\na\n0\r\n\r\n", "LF alone"),
+        (b"5\r\nhell", "before the end"),
+    ):
+        _, text = refusal(impl, response, CHUNKED + data)
+        assert words in text, data
+
+
+def test_sec_22_lines_of_a_chunked_body_are_bounded(impl: ModuleType) -> None:
+    """SEC-22: each in its size, and the trailer in the number of its lines."""
+    for data, words in (
+        (b"1;" + b"a" * 9000, "too long"),
+        (b"1\r\na" + b"b" * 9000, "too long"),
+        (b"0\r\n" + b"a: b\r\n" * 200, "trailer has more than"),
+    ):
+        _, text = response(impl, CHUNKED + data)
+        assert words in text, data
+        assert response(impl, CHUNKED + data, 1)[1] == text, data
+    most = b"1;" + b"a" * 8188 + b"\r\na\r\n0\r\n" + b"a: b\r\n" * 127 + b"\r\n"
+    assert response(impl, CHUNKED + most)[0].body == b"a"
+
+
+def test_spec_025_transfer_encoding(impl: ModuleType) -> None:
+    """SPEC-025: any but chunked alone can't be decoded."""
+    for value in (b"gzip", b"gzip, chunked", b"chunked, chunked", b"x"):
+        data = head(b"Transfer-Encoding: " + value, start=FORBIDDEN)
+        assert refusal(impl, response, data)[0] == "InvalidHeaderValue", value
+
+
+def test_spec_025_two_kinds_of_length(impl: ModuleType) -> None:
+    """SPEC-025, SEC-27."""
+    lines = (b"Transfer-Encoding: chunked", b"Content-Length: 5")
+    _, text = refusal(impl, response, head(*lines, start=FORBIDDEN))
+    assert text == "both Content-Length and Transfer-Encoding"

@@ -1,0 +1,209 @@
+"""Responses; and both kinds of messages as they are sent, and as values."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from types import ModuleType
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import FORMS
+
+from .http_support import (
+    FORBIDDEN,
+    RESPONSE,
+    every_cut,
+    head,
+    refusal,
+    request,
+    response,
+)
+
+# Parsing
+
+
+def test_response(impl: ModuleType) -> None:
+    parsed, rest = every_cut(impl, response, RESPONSE + b"more")
+    assert (parsed.status_code, parsed.reason_phrase) == (200, "OK")
+    assert parsed.headers["Server"] == "x"
+    assert (parsed.body, rest) == (b"hello", b"more")
+
+
+def test_status_line(impl: ModuleType) -> None:
+    for line, code, reason in (
+        (b"HTTP/1.1 204 No Content", 204, "No Content"),
+        (b"HTTP/1.1 204 ", 204, ""),
+        (b"HTTP/1.1 204", 204, ""),
+        (b"HTTP/1.0 204 \xe9\t~", 204, "é\t~"),
+        (b"HTTP/1.1 304 Not Modified", 304, "Not Modified"),
+    ):
+        data = head(b"X: y", start=line) + b"rest"
+        parsed, rest = every_cut(impl, response, data)
+        assert (parsed.status_code, parsed.reason_phrase) == (code, reason), line
+        assert rest == b"rest", line
+
+
+def test_malformed_status_line(impl: ModuleType) -> None:
+    """SPEC-002, SPEC-049: what is no HTTP/1.x; and 101 needs HTTP/1.1."""
+    for line in (
+        *(b"HTTP/1.1", b"HTTP/1.1 20 OK", b"HTTP/1.1 2000", b"HTTP/2.0 200 OK", b"x"),
+        *(b"HTTP/1.1 099 x", b"HTTP/1.1  200", b"http/1.1 200 OK", b"HTTP/1.1 2\x00"),
+        *(b"HTTP/1.1 200OK", b"HTTP/1.0 101 Switching", b"HTTP/1.1 \xb2\xb2\xb2 x"),
+    ):
+        kind, _ = refusal(impl, response, head(b"X: y", start=line))
+        assert kind == "InvalidMessage", line
+
+
+def test_sec_22_status_line_too_long(impl: ModuleType) -> None:
+    """SEC-22."""
+    data = head(start=b"HTTP/1.1 200 " + b"a" * 87)
+    assert every_cut(impl, response, data, max_status_line=100)[0].status_code == 200
+    found = refusal(impl, response, data, max_status_line=99)
+    assert found == ("StatusLineTooLong", "status line exceeds 99 bytes")
+
+
+def test_sec_27_response_head_follows_the_same_rules(impl: ModuleType) -> None:
+    """SPEC-017, SPEC-019, SPEC-021, SEC-27."""
+    for line in (b"X : y", b" X: y", b"X", b"X: \0", b"X: a\rb", b"X: a\nY: b"):
+        kind, _ = refusal(impl, response, head(line, start=b"HTTP/1.1 200 OK"))
+        assert kind == "InvalidMessage", line
+    data = head(b"Content-Length: +1", start=b"HTTP/1.1 200 OK")
+    assert refusal(impl, response, data)[0] == "InvalidHeaderValue"
+
+
+def test_spec_048_bytes_behind_the_upgrade_are_kept(impl: ModuleType) -> None:
+    """SPEC-048, SPEC-034: 101 has no body, whatever it says."""
+    start = b"HTTP/1.1 101 Switching Protocols"
+    data = head(b"Content-Length: 3", b"Transfer-Encoding: chunked", start=start)
+    parsed, rest = every_cut(impl, response, data + b"\x81\x00")
+    assert (parsed.status_code, parsed.body, rest) == (101, b"", b"\x81\x00")
+
+
+def test_spec_049_interim_responses_are_passed_over(impl: ModuleType) -> None:
+    """SPEC-049: up to a limit."""
+    interim = head(start=b"HTTP/1.1 100 Continue") + head(
+        b"Link: x", start=b"HTTP/1.1 103 Early Hints"
+    )
+    parsed, _ = every_cut(impl, response, interim * 5 + RESPONSE)
+    assert (parsed.status_code, len(parsed.headers)) == (200, 2)
+    found = refusal(impl, response, interim * 6 + RESPONSE)
+    assert found == ("SecurityError", "too many interim responses")
+
+
+def test_end_of_stream_in_a_response(impl: ModuleType) -> None:
+    for size in (0, 7, 20, len(RESPONSE) - 1):
+        kind, text = refusal(impl, response, RESPONSE[:size])
+        assert kind == "InvalidMessage", size
+        assert "before the end" in text, size
+
+
+PIECES = [
+    *(
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 100 x\r\n\r\n",
+        b"HTTP/1.1 101 x\r\n",
+        b"\r\n",
+    ),
+    *(b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"X: y\r\n", b"\n"),
+    *(b"3\r\nabc\r\n", b"0\r\n", b"abc", b":", b" ", b"\0", b"\r", b"A" * 40),
+]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    start=st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n"]),
+    data=st.lists(st.sampled_from(PIECES), max_size=9).map(b"".join),
+)
+def test_spec_029_any_split_gives_the_same_response(start: bytes, data: bytes) -> None:
+    """SPEC-029, SEC-25."""
+    limits = {"max_status_line": 60, "max_header_line": 50, "max_headers": 3}
+    for impl in FORMS.values():
+        every_cut(impl, response, start + data, **limits, max_body=10)
+
+
+# Serialising
+
+
+def test_serialize_request(impl: ModuleType) -> None:
+    headers = impl.datastructures.Headers(Host="h")
+    data = impl.http11.Request("/x", headers).serialize()
+    assert data == b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
+    assert request(impl, data)[0] == impl.http11.Request("/x", headers)
+
+
+def test_serialize_response(impl: ModuleType) -> None:
+    headers = impl.datastructures.Headers({"Content-Length": "2"})
+    made = impl.http11.Response(404, "é\tx", headers, bytearray(b"hi"))
+    data = made.serialize()
+    assert data == b"HTTP/1.1 404 \xe9\tx\r\nContent-Length: 2\r\n\r\nhi"
+    assert response(impl, data)[0] == made
+
+
+def test_sec_32_nothing_splits_a_message(impl: ModuleType) -> None:
+    """SEC-32, SPEC-036: path, method, protocol, reason phrase and headers."""
+    http = impl.http11
+    for text in ("a\r\nb", "\r", "\n", "\0", "€"):
+        headers = impl.datastructures.Headers()
+        for made in (
+            http.Request(f"/{text}", headers),
+            http.Request("/", headers, method=f"GET{text}"),
+            http.Request("/", headers, protocol=f"HTTP/1.1{text}"),
+            http.Response(200, f"O{text}", headers),
+        ):
+            with pytest.raises(ValueError, match=r"not valid|not a token|latin-1"):
+                made.serialize()
+        headers.set_insecure("X", text)
+        for made in (http.Request("/", headers), http.Response(200, "OK", headers)):
+            with pytest.raises(impl.exceptions.InvalidHeaderValue):
+                made.serialize()
+
+
+def test_path_that_can_not_be_sent(impl: ModuleType) -> None:
+    for path in ("", "/a b", "/é", "/a#b", "/\t"):
+        with pytest.raises(ValueError, match="path is not valid"):
+            impl.http11.Request(path, impl.datastructures.Headers()).serialize()
+
+
+def test_status_code_that_can_not_be_sent(impl: ModuleType) -> None:
+    for code in (0, 99, 1000, -200):
+        made = impl.http11.Response(code, "", impl.datastructures.Headers())
+        with pytest.raises(ValueError, match="status code is not valid"):
+            made.serialize()
+
+
+# Requests and responses as values
+
+
+def test_values(impl: ModuleType) -> None:
+    headers = impl.datastructures.Headers(a="b")
+    one = impl.http11.Request("/", headers)
+    assert one == impl.http11.Request("/", impl.datastructures.Headers(A="b"))
+    assert one != impl.http11.Request("/", headers, "POST")
+    assert one != "/"
+    assert repr(one) == (
+        "Request(path='/', headers=Headers([('a', 'b')]), method='GET', "
+        "protocol='HTTP/1.1')"
+    )
+    with pytest.raises(TypeError):
+        hash(one)
+    assert pickle.loads(pickle.dumps(one)) == one
+
+
+def test_pattern_matching(impl: ModuleType) -> None:
+    match impl.http11.Response(404, "Not Found", impl.datastructures.Headers()):
+        case impl.http11.Response(code, reason, body=b""):
+            assert (code, reason) == (404, "Not Found")
+        case _:
+            pytest.fail("no match")
+
+
+def test_dataclass_functions(impl: ModuleType) -> None:
+    headers = impl.datastructures.Headers()
+    one = impl.http11.Response(404, "Not Found", headers)
+    names = [field.name for field in dataclasses.fields(one)]
+    assert names == ["status_code", "reason_phrase", "headers", "body"]
+    assert dataclasses.replace(one, body=b"x").body == b"x"
+    assert dataclasses.asdict(one)["status_code"] == 404
