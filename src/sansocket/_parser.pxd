@@ -44,8 +44,6 @@ cdef class FrameParser(_kernels.TextReader):
 
     cdef uint64_t _frames_received
     cdef uint64_t _messages_received
-    cdef uint64_t _deflated_received
-    cdef uint64_t _inflated_received
 
     @cython.locals(
         data=bytes, buf="const unsigned char *", pos=Py_ssize_t, end=Py_ssize_t,

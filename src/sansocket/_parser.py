@@ -82,8 +82,6 @@ class FrameParser(_kernels.TextReader):
         self._payload: _kernels.Payload | None = None
         self._frames_received = 0
         self._messages_received = 0
-        self._deflated_received = 0
-        self._inflated_received = 0
 
     @property
     def max_message_size(self) -> int | None:
@@ -275,8 +273,6 @@ class FrameParser(_kernels.TextReader):
             inflated = extension.inflate(payload, fin, limit)
         except PayloadTooBig:
             raise self._inflated_too_big() from None
-        self._deflated_received += len(payload)
-        self._inflated_received += len(inflated)
         self._spend(inflated)
         return inflated
 

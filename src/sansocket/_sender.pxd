@@ -23,8 +23,6 @@ cdef class FrameSender(FrameParser):
     cdef uint64_t _bytes_sent
     cdef uint64_t _frames_sent
     cdef uint64_t _messages_sent
-    cdef uint64_t _deflated_sent
-    cdef uint64_t _inflated_sent
 
     cdef object _queue(self, bytes data)
     @cython.locals(first=int)
@@ -33,8 +31,8 @@ cdef class FrameSender(FrameParser):
     @cython.locals(opcode=int, compressed=bint)
     cdef object _queue_extended(self, int first, object data, object compress)
     cdef bint _is_straight(self) except -1
-    @cython.locals(extension=PerMessageDeflate, payload=bytes, deflated=bytes)
-    cdef bytes _deflate(self, object data, bint fin)
+    @cython.locals(extension=PerMessageDeflate, deflated=bytes)
+    cdef object _queue_deflated(self, int first, object data)
     cdef object _send_frame_with(self, bint compressed, Frame frame)
     @cython.locals(payload=bytes)
     cdef object _queue_control(self, int opcode, object data)

@@ -56,8 +56,6 @@ class FrameSender(FrameParser):
         self._bytes_sent = 0
         self._frames_sent = 0
         self._messages_sent = 0
-        self._deflated_sent = 0
-        self._inflated_sent = 0
 
     def send_frame(self, frame: Frame) -> None:
         """Queue any frame, whatever the state; override it to see every frame.
@@ -134,9 +132,9 @@ class FrameSender(FrameParser):
             if self.debug:
                 self._log_frame(first, data)
             if compressed and self.extensions:
-                data = self._deflate(data, first >= 0x80)
-                first |= 0x40 if opcode else 0
-            self._queue_frame(first, data)
+                self._queue_deflated(first, data)
+            else:
+                self._queue_frame(first, data)
         else:
             self._send_frame_with(compressed, _frame(first, data))
         self._sending_compressed = compressed
@@ -148,13 +146,14 @@ class FrameSender(FrameParser):
     def _log_frame(self, first: int, data: BytesLike) -> None:
         self.logger.debug("> %s", _frame(first, data))
 
-    def _deflate(self, data: BytesLike, fin: bool) -> bytes:
+    def _queue_deflated(self, first: int, data: BytesLike) -> None:
         extension: Any = self.extensions[0]
-        payload = _kernels.as_bytes(data)
-        deflated: bytes = extension.deflate(payload, fin)
-        self._inflated_sent += len(payload)
-        self._deflated_sent += len(deflated)
-        return deflated
+        deflated = extension.deflate(data, first >= 0x80)
+        try:
+            self._queue_frame(first | 0x40 if first & 0x0F else first, deflated)
+        except BaseException:
+            extension.forget_sent()
+            raise
 
     def _send_frame_with(self, compressed: bool, frame: Frame) -> None:
         extensions = self.extensions
@@ -166,6 +165,11 @@ class FrameSender(FrameParser):
             ]
         try:
             self.send_frame(frame)
+        except BaseException:
+            for extension in extensions:
+                if isinstance(extension, PerMessageDeflate):
+                    extension.forget_sent()
+            raise
         finally:
             self.extensions = extensions
 
@@ -204,10 +208,10 @@ class FrameSender(FrameParser):
 
     def _build_pong(self) -> None:
         pong = Frame(Opcode.PONG, self._pong)
+        data = pong.serialize(mask=self._client)
         self._pong = None
         if self.debug:
             self.logger.debug("> %s", pong)
-        data = pong.serialize(mask=self._client)
         self._writes[self._pong_at] = data
         self._bytes_sent += len(data)
         self._frames_sent += 1

@@ -5,7 +5,7 @@ RFC 6455, sections 5.5.1, 7.1.5 and 7.4; codes 1012 to 1014 from the IANA regist
 
 from __future__ import annotations
 
-from ._dataclass import REQUIRED, LazyFields
+from ._dataclass import REQUIRED, LazyFields, LazyParams
 from .constants import CloseCode, Side
 from .exceptions import (
     ConnectionClosed,
@@ -58,6 +58,7 @@ class Close:
     __slots__ = ("code", "reason")
     __match_args__ = ("code", "reason")
     __dataclass_fields__ = LazyFields(code=REQUIRED, reason=REQUIRED)
+    __dataclass_params__ = LazyParams()
 
     def __init__(self, code: CloseCode | int, reason: str) -> None:
         self.code = code
@@ -74,7 +75,11 @@ class Close:
         return f"Close(code={int(self.code)}, reason={self.reason!r})"
 
     def __str__(self) -> str:
-        return f"{_describe(self.code)} {self.reason}".rstrip()
+        """Code, its name and the reason, in one line fit for a log."""
+        reason = self.reason
+        if not reason.isprintable():
+            reason = ascii(reason)[1:-1]
+        return f"{_describe(self.code)} {reason}".rstrip()
 
     @classmethod
     def parse(cls, data: bytes) -> Close:

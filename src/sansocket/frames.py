@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from _codecs import utf_8_decode
+
 from . import _kernels
-from ._dataclass import REQUIRED, LazyFields
+from ._dataclass import REQUIRED, LazyFields, LazyParams
 from .closing import OK_CLOSE_CODES, Close
 from .constants import CloseCode, Opcode
 from .exceptions import ProtocolError
@@ -37,6 +39,7 @@ class Frame:
     __dataclass_fields__ = LazyFields(
         opcode=REQUIRED, data=REQUIRED, fin=True, rsv1=False, rsv2=False, rsv3=False
     )
+    __dataclass_params__ = LazyParams()
 
     def __init__(
         self,
@@ -132,31 +135,39 @@ def new_frame(opcode: Opcode, data: bytes, fin: bool) -> Frame:
 
 def _describe(frame: Frame) -> str:
     data = _kernels.as_bytes(frame.data)
-    kind, shown = "", _text_or_hex(data)
-    if frame.opcode is Opcode.CLOSE:
+    text = _text(data)
+    if text is not None:
+        shown, kind = ascii(text), "text, "
+    elif len(data) > 2 * _SHOWN:
+        shown, kind = (data[:_SHOWN] + data[-_SHOWN:]).hex(" "), ""
+    else:
+        shown, kind = data.hex(" "), ""
+    if frame.opcode is Opcode.TEXT or not data:
+        kind = ""
+    elif frame.opcode is Opcode.CLOSE:
         try:
-            shown = str(Close.parse(data))
+            shown, kind = str(Close.parse(data)), ""
         except ProtocolError:
             kind = "invalid, "
-    elif frame.opcode is not Opcode.TEXT and shown.startswith("'"):
-        kind = "text, "
     flags = "" if frame.fin else ", continued"
     size = f"{len(data)} byte" if len(data) == 1 else f"{len(data)} bytes"
     name = getattr(frame.opcode, "name", str(frame.opcode))
-    return f"{name} {_shorten(shown)} [{kind}{size}{flags}]".replace("  ", " ")
+    return f"{name} {_shorten(shown)} [{kind}{size}{flags}]"
 
 
-def _text_or_hex(data: bytes) -> str:
-    if not data:
-        return "''"
-    sample = data[: 4 * _SHOWN]
-    if len(sample) < len(data):
-        sample += data[-4 * _SHOWN :]
+def _text(data: bytes) -> str | None:
+    """The payload as text, of a long one just both ends; None if it is none."""
+    end = 4 * _SHOWN  # bytes, enough for as many characters as are shown
     try:
-        text = str(sample, "utf-8")
-    except UnicodeDecodeError:
-        return sample.hex(" ")
-    return ascii(text)
+        if len(data) <= 2 * end:
+            return str(data, "utf-8")
+        head = utf_8_decode(data[:end], "strict", False)[0]
+        tail = data[-end:]
+        while tail[0] & 0xC0 == 0x80:
+            tail = tail[1:]
+        return head + str(tail, "utf-8")
+    except (UnicodeDecodeError, IndexError):
+        return None
 
 
 def _shorten(text: str) -> str:

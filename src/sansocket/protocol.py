@@ -199,6 +199,7 @@ class Protocol(FrameSender):
     @property
     def stats(self) -> Stats:
         """What the connection has carried so far."""
+        deflate = [e for e in self.extensions if isinstance(e, PerMessageDeflate)]
         return Stats(
             bytes_received=self._bytes_received,
             frames_received=self._frames_received,
@@ -206,10 +207,10 @@ class Protocol(FrameSender):
             bytes_sent=self._bytes_sent,
             frames_sent=self._frames_sent,
             messages_sent=self._messages_sent,
-            deflated_received=self._deflated_received,
-            inflated_received=self._inflated_received,
-            deflated_sent=self._deflated_sent,
-            inflated_sent=self._inflated_sent,
+            deflated_received=sum(e.deflated_received for e in deflate),
+            inflated_received=sum(e.inflated_received for e in deflate),
+            deflated_sent=sum(e.deflated_sent for e in deflate),
+            inflated_sent=sum(e.inflated_sent for e in deflate),
         )
 
     def close_expected(self) -> bool:
@@ -428,7 +429,7 @@ class Protocol(FrameSender):
             code = 1007  # from an extension or an overridden method
         elif isinstance(exc, WebSocketException):
             code = getattr(exc, "close_code", 1002)
-        if code == 1011 or not may_travel(code):
+        if code == 1011 or type(code) is not int or not may_travel(code):
             self.logger.error("connection failed by an internal error", exc_info=exc)
             code, reason = 1011, ""
         else:
@@ -457,12 +458,14 @@ class Protocol(FrameSender):
             reply = answer(close, self.side)
             self._send_close(reply, b"" if reply.code == 1005 else reply.serialize())
         self.close_rcvd = close
-        self.close_rcvd_then_sent = first
+        if self.close_sent is not None:
+            self.close_rcvd_then_sent = first
         self._set_state(_CLOSING)
         self._finish_input()
 
     def _finish_input(self) -> None:
         """Ignore what still comes; a server half-closes at once (section 7.1.1)."""
+        self._send_pong_due()
         if not self._client and not self.eof_sent:
             self.send_eof()
         self._discard()

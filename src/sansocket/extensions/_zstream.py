@@ -54,10 +54,10 @@ class Inflater:
         """
         try:
             payload = self._run(data, limit)
-            if final and not self._message_ends():
-                raise ProtocolError("compressed message ends inside a block")
         except zlib.error:
             raise ProtocolError("compressed data is not valid") from None
+        if final and not self._message_ends():
+            raise ProtocolError("compressed message ends inside a block")
         return payload
 
     def _run(self, data: bytes, limit: int) -> bytes:
@@ -96,10 +96,10 @@ class Inflater:
 
     def _message_ends(self) -> bool:
         """Take the tail; tell whether it was just that, behind a finished block."""
-        if self._stream.decompress(_TAIL, 1):
-            return False
-        probe = self._stream.copy()
         try:
+            if self._stream.decompress(_TAIL, 1):
+                return False
+            probe = self._stream.copy()
             return probe.decompress(_PROBE) == _ECHO and probe.eof
         except zlib.error:
             return False

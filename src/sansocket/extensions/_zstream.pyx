@@ -148,6 +148,8 @@ cdef class Inflater:
                     # A block with BFINAL: go on, with the window kept (7.2.3.4).
                     inflateResetKeep(stream)
                 elif status != Z_OK and status != Z_BUF_ERROR:
+                    if in_tail:
+                        break
                     raise ProtocolError("compressed data is not valid")
                 # The tail is no content: what makes some of it lacks its own end.
                 if in_tail and out.size != content:

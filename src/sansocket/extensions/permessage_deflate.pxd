@@ -1,5 +1,7 @@
+cimport cython
 from libc.stdint cimport uint64_t
 
+from .. cimport _kernels
 from ._zstream cimport Deflater, Inflater
 from .base cimport Extension
 
@@ -13,8 +15,14 @@ cdef class PerMessageDeflate(Extension):
     cdef Deflater _deflater
     cdef bint _decoding
     cdef bint _encoding
+    cdef readonly uint64_t deflated_received
+    cdef readonly uint64_t inflated_received
+    cdef readonly uint64_t inflated_sent
+    cdef readonly uint64_t deflated_sent
 
+    cpdef object forget_sent(self)
     cpdef bytes inflate(self, bytes data, bint fin, uint64_t limit)
+    @cython.locals(deflater=Deflater, plain=bytes, payload=bytes)
     cpdef bytes deflate(self, object data, bint fin)
     cdef Deflater _new_deflater(self)
     cpdef release(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from .. import frames
+from .. import _kernels, frames
 from ..exceptions import NegotiationError, ProtocolError
 from ._zstream import NO_LIMIT, Deflater, Inflater
 from .base import ClientExtensionFactory, Extension, ServerExtensionFactory
@@ -53,6 +53,12 @@ class PerMessageDeflate(Extension):
         compress_settings: ``level``, ``memLevel`` and ``strategy`` as of
             ``zlib.compressobj``.
 
+    Attributes:
+        deflated_received: compressed payload bytes that came in.
+        inflated_received: payload bytes that came out of them.
+        inflated_sent: payload bytes that were compressed to be sent.
+        deflated_sent: compressed payload bytes that came out of them.
+
     """
 
     name = NAME
@@ -78,6 +84,10 @@ class PerMessageDeflate(Extension):
         self._deflater: Deflater | None = None
         self._decoding = False  # whether the incoming message is compressed
         self._encoding = False  # whether the outgoing message is
+        self.deflated_received = 0
+        self.inflated_received = 0
+        self.inflated_sent = 0
+        self.deflated_sent = 0
 
     def __repr__(self) -> str:
         return (
@@ -138,6 +148,8 @@ class PerMessageDeflate(Extension):
             inflater = Inflater(self.remote_max_window_bits)
             self._inflater = inflater
         payload = inflater.inflate(data, fin, limit)
+        self.deflated_received += len(data)
+        self.inflated_received += len(payload)
         if fin and self.remote_no_context_takeover:
             self._inflater = None
         self._decoding = not fin
@@ -156,7 +168,10 @@ class PerMessageDeflate(Extension):
             deflater = self._new_deflater()
         # Lost if compressing raises: a fresh context refers to nothing unsent.
         self._deflater = None
-        payload = deflater.deflate(data, fin)
+        plain = _kernels.as_bytes(data)
+        payload = deflater.deflate(plain, fin)
+        self.inflated_sent += len(plain)
+        self.deflated_sent += len(payload)
         if not (fin and self.local_no_context_takeover):
             self._deflater = deflater
         self._encoding = not fin
@@ -170,6 +185,11 @@ class PerMessageDeflate(Extension):
             settings.get("memLevel", 8),
             settings.get("strategy", zlib.Z_DEFAULT_STRATEGY),
         )
+
+    def forget_sent(self) -> None:
+        """Compress from an empty window next, since what was compressed last is not
+        sent: nothing may refer to it."""
+        self._deflater = None
 
     def release(self) -> None:
         """Give back the contexts' memory; the connection is over."""

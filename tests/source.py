@@ -1,0 +1,54 @@
+"""What the tests about the source itself share: its files, and what is in them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from .pure import SOURCE
+
+ROOT = SOURCE.parents[1]
+TESTS = Path(__file__).parent
+
+
+def module_name(path: Path) -> str:
+    """Name of a module in the package, as in ``extensions.base``; "" for the package."""
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def module_path(name: str, suffix: str = ".py") -> Path:
+    """The file of a module that is no package."""
+    return SOURCE.joinpath(*name.split(".")).with_suffix(suffix)
+
+
+def modules(suffix: str = ".py") -> dict[str, Path]:
+    """All modules of the package that have a file of this kind."""
+    return {module_name(path): path for path in sorted(SOURCE.rglob(f"*{suffix}"))}
+
+
+def parse(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    """Whether a statement is ``if TYPE_CHECKING:``."""
+    if not isinstance(node, ast.If):
+        return False
+    test = node.test
+    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
+
+
+def walk_runtime(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk a tree without what only type checkers see."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        yield node
+        if is_type_checking(node):
+            assert isinstance(node, ast.If)
+            stack += node.orelse
+        else:
+            stack += ast.iter_child_nodes(node)

@@ -1,0 +1,192 @@
+"""The import rule: a module imports only from what stands above it in the table.
+
+That makes the layers, and within a layer the order, and leaves no room for cycles.
+Names that only annotations need are exempt: they are under TYPE_CHECKING.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from .pure import SOURCE
+from .source import modules, walk_runtime
+
+LAYERS = {
+    1: ["version", "", "environment", "constants", "typing", "_dataclass", "exceptions"],
+    2: [
+        *("_date", "datastructures", "headers", "_bodies", "http11", "uri"),
+        *("_kernels", "closing", "_header", "frames", "stats"),
+    ],
+    3: [
+        *("extensions", "extensions.base", "extensions.negotiation"),
+        *("extensions._zstream", "extensions.permessage_deflate"),
+    ],
+    4: ["_parser", "_sender", "protocol", "handshake", "server", "client"],
+    7: ["_serve"],
+    8: ["cli", "__main__"],
+}
+ORDER = [name for names in LAYERS.values() for name in names]
+SANS_IO = [name for layer, names in LAYERS.items() if layer <= 5 for name in names]
+
+# They do I/O, wait, read a clock, or bring randomness that nobody can replace.
+FORBIDDEN = {
+    *("asyncio", "selectors", "select", "signal", "socket", "ssl", "subprocess"),
+    *("_thread", "threading", "trio", "datetime", "time", "random", "secrets"),
+}
+# The one place where the core takes what tests and simulations replace.
+ALLOWED = {"environment": {"time"}}
+
+CYTHON_IMPORT = re.compile(r"^\s*from (\.[\w.]*) c?import (.+)$", re.MULTILINE)
+
+
+def package_of(name: str) -> list[str]:
+    """The package that relative imports of a module start from."""
+    if modules()[name].name == "__init__.py":
+        return name.split(".") if name else []
+    return name.split(".")[:-1]
+
+
+def resolve(name: str, level: int, module: str, names: list[str]) -> Iterator[str]:
+    """Modules of this package that ``from ..module import names`` loads."""
+    parts = package_of(name)
+    parts = parts[: len(parts) - level + 1] + [p for p in module.split(".") if p]
+    base = ".".join(parts)
+    for imported in names:
+        inner = ".".join([*parts, imported])
+        yield inner if inner in ORDER else base
+
+
+def imports(name: str, source: str) -> Iterator[str]:
+    """What a module imports at run time: "." and a name if it is one of ours."""
+    for node in walk_runtime(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module or ""
+        elif isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            found = resolve(name, node.level, node.module or "", names)
+            yield from (f".{module}" for module in found)
+
+
+def cython_imports(name: str, source: str) -> Iterator[str]:
+    """The same for a ``.pxd`` or ``.pyx``."""
+    for dotted, imported in CYTHON_IMPORT.findall(source):
+        module = dotted.lstrip(".")
+        names = [part.split()[0] for part in imported.strip("()").split(",")]
+        found = resolve(name, len(dotted) - len(module), module, names)
+        yield from (f".{module}" for module in found)
+
+
+def breaches(name: str, imported: Iterator[str]) -> list[str]:
+    """What a module imports against the rule."""
+    above = ORDER[: ORDER.index(name)]
+    forbidden = FORBIDDEN - ALLOWED.get(name, set()) if name in SANS_IO else set()
+    return [
+        module
+        for module in imported
+        if (module.startswith(".") and module[1:] not in above)
+        or module.partition(".")[0] in forbidden
+    ]
+
+
+def test_the_table_has_every_module_once() -> None:
+    assert sorted(ORDER) == sorted(modules())
+    assert {*ALLOWED} <= {*SANS_IO}
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_imports_only_from_above(name: str) -> None:
+    source = modules()[name].read_text(encoding="utf-8")
+    assert breaches(name, imports(name, source)) == []
+
+
+@pytest.mark.parametrize("suffix", [".pxd", ".pyx"])
+def test_cython_files_import_only_from_above(suffix: str) -> None:
+    for name, path in modules(suffix).items():
+        source = path.read_text(encoding="utf-8")
+        assert breaches(name, cython_imports(name, source)) == []
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_exceptions_are_still_needed(name: str) -> None:
+    source = modules()[name].read_text(encoding="utf-8")
+    assert {*imports(name, source)} >= ALLOWED[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("frames", "from .protocol import Protocol"),
+        ("frames", "from . import closing, server"),
+        ("frames", "def late():\n    from .client import ClientProtocol"),
+        ("extensions.base", "from .permessage_deflate import NAME"),
+        ("extensions.base", "from ..protocol import Protocol"),
+        ("frames", "if TYPE_CHECKING:\n    x = 1\nelse:\n    from .server import y"),
+        ("protocol", "import asyncio.events"),
+        ("protocol", "from time import monotonic"),
+        ("headers", "try:\n    import ssl\nexcept ImportError:\n    pass"),
+    ],
+)
+def test_a_breach_is_found(name: str, source: str) -> None:
+    assert breaches(name, imports(name, source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from .server cimport X",
+        "cimport cython\nfrom . cimport _kernels, client\n",
+    ],
+)
+def test_a_breach_in_cython_is_found(source: str) -> None:
+    assert breaches("protocol", cython_imports("protocol", source))
+
+
+def test_annotations_may_use_anything() -> None:
+    source = "if TYPE_CHECKING:\n    from .server import X\n    import ssl"
+    assert breaches("frames", imports("frames", source)) == []
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Modules that a statement loads in a fresh interpreter."""
+    script = f"import sys; old = {{*sys.modules}}; {statement}; print(*sys.modules)"
+    path = repr(str(SOURCE.parent))
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = [{path}]; {script}"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    loaded = loaded_by("import sansocket")
+    assert {name for name in loaded if name.startswith("sansocket")} == {
+        "sansocket",
+        "sansocket.version",
+    }
+    heavy = {"asyncio", "dataclasses", "enum", "hashlib", "http", "inspect", "logging"}
+    heavy |= {"re", "socket", "ssl", "typing", "uuid", "zlib"}
+    assert loaded.isdisjoint(heavy)
+
+
+@pytest.mark.parametrize("name", ["server", "client"])
+def test_a_connection_loads_no_network(name: str) -> None:
+    loaded = loaded_by(f"import sansocket.{name}")
+    assert f"sansocket.{name}" in loaded
+    assert loaded.isdisjoint({"asyncio", "select", "selectors", "socket", "ssl"})
+
+
+def test_the_driver_is_not_imported_by_the_core() -> None:
+    loaded = loaded_by("import sansocket; [getattr(sansocket, n) for n in dir(sansocket)]")
+    ours = {name.removeprefix("sansocket.") for name in loaded if "sansocket." in name}
+    assert ours <= {*SANS_IO}
