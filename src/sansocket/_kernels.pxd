@@ -9,6 +9,7 @@ cpdef object blank(type kind)
 cpdef uint64_t uint64(const unsigned char *data, Py_ssize_t start) noexcept
 cpdef int32_t utf8(int32_t state, const unsigned char *data, Py_ssize_t start,
                    Py_ssize_t stop) noexcept
+cpdef Py_ssize_t controls(const unsigned char *data, Py_ssize_t stop) noexcept
 cpdef bytes as_bytes(object data)
 cpdef bytes header(int first, uint64_t length, bint masked)
 cpdef bytes frame(int first, object data, bint masked)

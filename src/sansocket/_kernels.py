@@ -74,6 +74,14 @@ def utf8(state: int, data: bytes, start: int, stop: int) -> int:
     return int.from_bytes(rest, "big")
 
 
+_NO_CONTROLS = bytes(b for b in range(256) if b == 0x09 or (b >= 0x20 and b != 0x7F))
+
+
+def controls(data: bytes, stop: int) -> int:
+    """How many bytes of ``data[:stop]`` are control characters other than HTAB."""
+    return len(data[:stop].translate(None, _NO_CONTROLS))
+
+
 class TextReader:
     """Base of what reads text: it owns the state of the check."""
 

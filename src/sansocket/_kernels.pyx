@@ -90,6 +90,13 @@ cpdef int32_t utf8(int32_t state, const unsigned char *data, Py_ssize_t start,
     return sansocket_utf8(state, data + start, <size_t>(stop - start))
 
 
+cpdef Py_ssize_t controls(const unsigned char *data, Py_ssize_t stop) noexcept:
+    cdef Py_ssize_t i, found = 0
+    for i in range(stop):
+        found += (data[i] < 0x20 and data[i] != 0x09) or data[i] == 0x7F
+    return found
+
+
 cdef class TextReader:
     cdef bytes _take_text(self, const unsigned char *data, Py_ssize_t start,
                           Py_ssize_t length, bint masked):

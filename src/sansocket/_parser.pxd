@@ -10,6 +10,7 @@ cdef uint64_t _NO_LIMIT
 cdef tuple _FIRST_BYTES, _OPCODES
 
 cpdef int extension_mode(object extensions) except -1
+cdef uint64_t _to_limit(object size) except? 1
 cdef uint64_t _slack(uint64_t limit) noexcept
 
 
@@ -45,6 +46,8 @@ cdef class FrameParser(_kernels.TextReader):
     cdef uint64_t _frames_received
     cdef uint64_t _messages_received
 
+    cdef object _begin_parser(
+        self, object max_size, object max_fragments, object max_inflated_size)
     @cython.locals(
         data=bytes, buf="const unsigned char *", pos=Py_ssize_t, end=Py_ssize_t,
         start=Py_ssize_t, mode=int, idle="const unsigned char *",

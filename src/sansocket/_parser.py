@@ -48,7 +48,7 @@ _OPCODES = tuple([_KNOWN_OPCODES.get(number) for number in range(16)])
 class FrameParser(_kernels.TextReader):
     """Incoming bytes and the message under way."""
 
-    def __init__(
+    def _begin_parser(
         self,
         max_size: int | None | tuple[int | None, int | None],
         max_fragments: int | None,

@@ -24,6 +24,9 @@ cdef class FrameSender(FrameParser):
     cdef uint64_t _frames_sent
     cdef uint64_t _messages_sent
 
+    cdef object _begin_sender(
+        self, bint client, object logger, object max_size, object max_fragments,
+        object max_inflated_size)
     cdef object _queue(self, bytes data)
     @cython.locals(first=int)
     cdef object _queue_data(self, int opcode, object data, bint fin, object compress)

@@ -34,7 +34,7 @@ _QUEUE_UNCOPIED = 65536  # bytes from which a payload is queued by itself
 class FrameSender(FrameParser):
     """Outgoing frames, and the message under way among them."""
 
-    def __init__(
+    def _begin_sender(
         self,
         client: bool,
         logger: LoggerLike,
@@ -42,7 +42,7 @@ class FrameSender(FrameParser):
         max_fragments: int | None,
         max_inflated_size: int | None,
     ) -> None:
-        FrameParser.__init__(self, max_size, max_fragments, max_inflated_size)
+        self._begin_parser(max_size, max_fragments, max_inflated_size)
         self.logger = logger
         self.debug = logger.isEnabledFor(DEBUG)
         self._client = client

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ._kernels import COMPILED
 from .version import version
 
 __all__ = ["main", "parse_size"]
@@ -83,7 +84,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sansocket", description="A WebSocket whose heart never does I/O."
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
+    form = "compiled" if COMPILED else "interpreted"
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s {version} ({form})"
+    )
     commands = parser.add_subparsers(metavar="command", required=True)
     serve = commands.add_parser(
         "serve",

@@ -227,27 +227,7 @@ class Headers(MutableMapping[str, str]):
             InvalidHeader: a name is not a token.
             InvalidHeaderValue: a value has a CR, LF or NUL or is not ISO-8859-1.
         """
-        return self._serialize("")[2:]
-
-    def _serialize(self, start: str) -> bytes:
-        """The same behind a start line, which the caller has checked."""
-        lines = [start]
-        for name, value in self._list:
-            if name not in KNOWN_NAMES and not is_token(name):
-                raise InvalidHeader(name, "its name is not a token")
-            lines.append(f"{name}: {value}")
-        ends = len(lines) - 1
-        text = "\r\n".join(lines)
-        if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
-            raise self._culprit()
-        try:
-            return f"{text}\r\n\r\n".encode("latin-1")
-        except UnicodeEncodeError:
-            raise self._culprit() from None
-
-    def _culprit(self) -> InvalidHeaderValue:
-        bad = (pair for pair in self._list if not is_field_value(pair[1]))
-        return InvalidHeaderValue(*next(bad))
+        return write_fields("", self._list)[2:]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Headers):
@@ -296,18 +276,20 @@ def read_fields(lines: list[str]) -> Headers | None:
     """Read header lines without control characters; None if any is in doubt."""
     pairs: list[tuple[str, str]] = []
     index: dict[str, str | list[str]] = {}
+    known_lines, known_names = KNOWN_LINES, KNOWN_NAMES
     for line in lines:
-        known = KNOWN_LINES.get(line)
+        known = known_lines.get(line)
         if known is None:
-            name, colon, value = line.partition(":")
-            key = KNOWN_NAMES.get(name)
+            colon = line.find(":")
+            if colon < 1:
+                return None
+            name = line[:colon]
+            key = known_names.get(name)
             if key is None:
                 if not is_token(name):
                     return None
                 key = name.lower()
-            if not colon:
-                return None
-            value = value.strip(" \t")
+            value = line[colon + 1 :].strip(" \t")
             pairs.append((name, value))
         else:
             pair, key, value = known
@@ -320,6 +302,34 @@ def read_fields(lines: list[str]) -> Headers | None:
         for name, value in pairs:
             add_to_index(index, name.lower(), value)
     return _from_wire(pairs, index)
+
+
+def write_fields(start: str, pairs: list[tuple[str, str]]) -> bytes:
+    """A head: a start line that was checked, header lines, an empty line.
+
+    Raises:
+        InvalidHeader: a name is not a token.
+        InvalidHeaderValue: a value has a CR, LF or NUL or is not ISO-8859-1.
+    """
+    known_names = KNOWN_NAMES
+    lines = [start]
+    for name, value in pairs:
+        if name not in known_names and not is_token(name):
+            raise InvalidHeader(name, "its name is not a token")
+        lines.append(name + ": " + value)
+    ends = len(pairs)
+    text = "\r\n".join(lines)
+    if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
+        raise _culprit(pairs)
+    try:
+        return (text + "\r\n\r\n").encode("latin-1")
+    except UnicodeEncodeError:
+        raise _culprit(pairs) from None
+
+
+def _culprit(pairs: list[tuple[str, str]]) -> InvalidHeaderValue:
+    bad = (pair for pair in pairs if not is_field_value(pair[1]))
+    return InvalidHeaderValue(*next(bad))
 
 
 def is_field_value(value: str) -> bool:

@@ -142,13 +142,13 @@ def _describe(frame: Frame) -> str:
         shown, kind = (data[:_SHOWN] + data[-_SHOWN:]).hex(" "), ""
     else:
         shown, kind = data.hex(" "), ""
-    if frame.opcode is Opcode.TEXT or not data:
-        kind = ""
-    elif frame.opcode is Opcode.CLOSE:
+    if frame.opcode is Opcode.CLOSE:
         try:
             shown, kind = str(Close.parse(data)), ""
         except ProtocolError:
             kind = "invalid, "
+    elif frame.opcode is Opcode.TEXT or not data:
+        kind = ""
     flags = "" if frame.fin else ", continued"
     size = f"{len(data)} byte" if len(data) == 1 else f"{len(data)} bytes"
     name = getattr(frame.opcode, "name", str(frame.opcode))

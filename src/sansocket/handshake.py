@@ -11,7 +11,7 @@ import binascii
 from hashlib import sha1
 
 from . import environment
-from .datastructures import Headers, _from_wire
+from .datastructures import Headers, _from_wire, is_field_value
 from .exceptions import (
     InvalidHandshake,
     InvalidHeader,
@@ -223,22 +223,24 @@ def accept_response(
         subprotocol: the one agreed on, if any.
     """
     date = http_date()
-    headers = _from_wire(
-        [
-            ("Date", date),
-            ("Upgrade", "websocket"),
-            ("Connection", "Upgrade"),
-            ("Sec-WebSocket-Accept", accept),
-        ],
-        {
-            "date": date,
-            "upgrade": "websocket",
-            "connection": "Upgrade",
-            "sec-websocket-accept": accept,
-        },
-    )
+    pairs = [
+        ("Date", date),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accept),
+    ]
+    index: Index = {
+        "date": date,
+        "upgrade": "websocket",
+        "connection": "Upgrade",
+        "sec-websocket-accept": accept,
+    }
     if extensions is not None:
-        headers["Sec-WebSocket-Extensions"] = extensions
+        if not is_field_value(extensions):
+            raise InvalidHeaderValue("Sec-WebSocket-Extensions", extensions)
+        pairs.append(("Sec-WebSocket-Extensions", extensions))
+        index["sec-websocket-extensions"] = extensions
+    headers = _from_wire(pairs, index)
     if subprotocol is not None:
         headers["Sec-WebSocket-Protocol"] = subprotocol
     return Response(101, "Switching Protocols", headers)
@@ -248,7 +250,6 @@ def reject_response(
     status: StatusLike,
     text: str,
     extra_headers: Iterable[tuple[str, str]] = (),
-    *,
     connection: str = "close",
 ) -> Response:
     """A plain-text response that refuses.
@@ -291,7 +292,7 @@ def rejection(exc: BaseException) -> Response:
     if isinstance(exc, InvalidHeader) and exc.name.lower() == _VERSION.lower():
         extra.append((_VERSION, "13"))
     text = f"No WebSocket connection: {exc}.\n"
-    return reject_response(exc.status, text, extra, connection=connection)
+    return reject_response(exc.status, text, extra, connection)
 
 
 # Client

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import sys
 
+from . import _kernels
 from ._bodies import Body, choose_body
 from ._dataclass import REQUIRED, LazyFields, LazyParams, Value
 from ._date import http_date
@@ -27,6 +28,7 @@ from .datastructures import (
     is_field_value,
     is_token,
     read_fields,
+    write_fields,
 )
 from .exceptions import (
     HeaderLineTooLong,
@@ -110,7 +112,7 @@ class Request(Value):
         if _PROTOCOL.fullmatch(self.protocol) is None:
             raise ValueError(f"protocol is not valid: {self.protocol!r}")
         line = f"{self.method} {self.path} {self.protocol}"
-        return self.headers._serialize(line)
+        return write_fields(line, self.headers._list)
 
 
 class Response(Value):
@@ -155,7 +157,8 @@ class Response(Value):
         plain = reason.isascii() and reason.isprintable()
         if not plain and not is_field_value(reason):
             raise ValueError(f"reason phrase is not valid: {reason!r}")
-        return self.headers._serialize(f"HTTP/1.1 {code} {reason}") + self.body
+        head = write_fields(f"HTTP/1.1 {code} {reason}", self.headers._list)
+        return head + self.body if self.body else head
 
 
 # Parsing
@@ -167,25 +170,7 @@ class _HeadParser:
     Sizes are in bytes and don't count the CRLF of a line.
     """
 
-    # What differs. A start line to be parsed has no control character but HTAB.
-    _parse_start: staticmethod[[str], Any]
-    _start_line_name: str
-    _start_line_too_long: type[SecurityError]
-
-    rest = b""  # what came behind the message, once it is complete
-    _start: Any = None  # what the start line was parsed to
-
-    # The slow way only. Defaults of the class, since most objects never need them.
-    _buffer = bytearray()
-    _searched = 0  # bytes of the buffer that are known to have no LF
-    _slow = False  # a head is under way
-    _started = False  # its start line is complete
-    _skipped = False  # an empty line was skipped before it
-    _room = 0  # bytes that it may still have
-    _pairs: list[tuple[str, str]]
-    _index: dict[str, str | list[str]]
-
-    def __init__(
+    def _begin_head(
         self,
         max_start_line: int,
         max_header_line: int,
@@ -199,6 +184,26 @@ class _HeadParser:
         # A head up to this size can't have a line over a limit.
         safe = max_start_line if max_start_line < max_header_line else max_header_line
         self._safe_size = safe if safe < max_head_size else max_head_size
+        self.rest = b""  # what came behind the message, once it is complete
+        self._start: Any = None  # what the start line was parsed to
+        # Line by line only.
+        self._slow = False  # a head is under way
+        self._started = False  # its start line is complete
+        self._skipped = False  # an empty line was skipped before it
+        self._buffer = bytearray()
+        self._searched = 0  # bytes of the buffer that are known to have no LF
+        self._room = 0  # bytes that it may still have
+        self._pairs: list[tuple[str, str]] = []
+        self._index: dict[str, str | list[str]] = {}
+
+    # What differs
+
+    def _parse_start(self, line: str) -> Any:
+        """Parse a start line; it has no control character but HTAB."""
+        raise NotImplementedError
+
+    def _start_line_too_long(self, limit: int) -> SecurityError:
+        raise NotImplementedError
 
     # A head that is there as a whole
 
@@ -207,14 +212,10 @@ class _HeadParser:
         end = data.find(b"\r\n\r\n")
         if end < 0 or end > self._safe_size:
             return None
-        head = data[:end]
-        lines = head.decode("latin-1").split("\r\n")
-        # If nothing but CR and LF of line ends is left, all of them are in pairs.
-        if len(head.translate(None, PLAIN)) != 2 * (len(lines) - 1):
+        lines = _split_lines(data, end)
+        if lines is None or len(lines) > self._max_headers + 1 or not lines[0]:
             return None
         start = lines.pop(0)
-        if not start or len(lines) > self._max_headers:
-            return None
         headers = read_fields(lines)
         if headers is not None:
             self._start = self._parse_start(start)
@@ -284,8 +285,7 @@ class _HeadParser:
             raise TooManyHeaders(f"message head exceeds {limit} bytes")
         if self._started:
             raise HeaderLineTooLong(f"header line exceeds {limit} bytes")
-        name = self._start_line_name
-        raise self._start_line_too_long(f"{name} exceeds {limit} bytes")
+        raise self._start_line_too_long(limit)
 
     def _header_line(self, line: str) -> None:
         if len(self._pairs) == self._max_headers:
@@ -312,6 +312,15 @@ class _HeadParser:
             raise InvalidHeaderValue("Content-Length", ", ".join(value))
         if _SIZE.fullmatch(value) is None:
             raise InvalidHeaderValue("Content-Length", value)
+
+
+def _split_lines(data: bytes, end: int) -> list[str] | None:
+    """Lines of ``data[:end]``; None if there is a control character in any."""
+    lines = str(data[:end], "latin-1").split("\r\n")
+    # If there are no more CR and LF than that, all of them are in pairs.
+    if _kernels.controls(data, end) != 2 * (len(lines) - 1):
+        return None
+    return lines
 
 
 def _check_controls(line: str) -> None:
@@ -352,10 +361,6 @@ class RequestParser(_HeadParser):
     Sizes are in bytes and don't count line ends.
     """
 
-    _parse_start = staticmethod(_parse_request_line)
-    _start_line_name = "request line"
-    _start_line_too_long = RequestLineTooLong
-
     def __init__(
         self,
         max_request_line: int = 8192,
@@ -363,7 +368,13 @@ class RequestParser(_HeadParser):
         max_headers: int = 128,
         max_head_size: int = 65536,
     ) -> None:
-        super().__init__(max_request_line, max_header_line, max_headers, max_head_size)
+        self._begin_head(max_request_line, max_header_line, max_headers, max_head_size)
+
+    def _parse_start(self, line: str) -> Any:
+        return _parse_request_line(line)
+
+    def _start_line_too_long(self, limit: int) -> SecurityError:
+        return RequestLineTooLong(f"request line exceeds {limit} bytes")
 
     def feed(self, data: bytes) -> Request | None:
         """Take bytes; give the request once its head is complete.
@@ -429,10 +440,6 @@ class ResponseParser(_HeadParser):
     Sizes are in bytes and don't count line ends.
     """
 
-    _parse_start = staticmethod(_parse_status_line)
-    _start_line_name = "status line"
-    _start_line_too_long = StatusLineTooLong
-
     def __init__(
         self,
         max_status_line: int = 8192,
@@ -441,11 +448,17 @@ class ResponseParser(_HeadParser):
         max_head_size: int = 65536,
         max_body: int = 2**20,
     ) -> None:
-        super().__init__(max_status_line, max_header_line, max_headers, max_head_size)
+        self._begin_head(max_status_line, max_header_line, max_headers, max_head_size)
         self._max_body = max_body
         self._interim = 0  # how many responses were passed over
         self._headers: Headers | None = None  # once the head is complete
         self._body = Body(0)
+
+    def _parse_start(self, line: str) -> Any:
+        return _parse_status_line(line)
+
+    def _start_line_too_long(self, limit: int) -> SecurityError:
+        return StatusLineTooLong(f"status line exceeds {limit} bytes")
 
     def feed(self, data: bytes) -> Response | None:
         """Take bytes; give the response once it is complete.

@@ -23,6 +23,9 @@ cdef class Protocol(FrameSender):
     cdef bint _eof_received
     cdef uint64_t _bytes_received
 
+    cdef object _begin(
+        self, object side, object state, object max_size, object logger,
+        bint validate_utf8, object max_fragments, object max_inflated_size)
     @cython.locals(fresh=bytes)
     cpdef receive_data(self, object data)
     cdef object _drain(self)

@@ -116,10 +116,25 @@ class Protocol(FrameSender):
         max_fragments: int | None = 4096,
         max_inflated_size: int | None = None,
     ) -> None:
+        self._begin(
+            side, state, max_size, logger, validate_utf8, max_fragments, max_inflated_size
+        )
+
+    def _begin(
+        self,
+        side: Side,
+        state: State,
+        max_size: int | None | tuple[int | None, int | None],
+        logger: LoggerLike | None,
+        validate_utf8: bool,
+        max_fragments: int | None,
+        max_inflated_size: int | None,
+    ) -> None:
+        """Do the constructor's work, for subclasses without the cost of keywords."""
         if logger is None:
-            logger = logging.getLogger(_LOGGER_NAMES[side])
-        FrameSender.__init__(
-            self, side == CLIENT, logger, max_size, max_fragments, max_inflated_size
+            logger = _LOGGERS[side]
+        self._begin_sender(
+            side is CLIENT, logger, max_size, max_fragments, max_inflated_size
         )
         self.side = side
         self.validate_utf8 = validate_utf8
@@ -554,5 +569,8 @@ class Protocol(FrameSender):
         self.close_sent = close
 
 
-_LOGGER_NAMES = ("sansocket.server", "sansocket.client")
+_LOGGERS = (
+    logging.getLogger("sansocket.server"),
+    logging.getLogger("sansocket.client"),
+)
 _recv_frame = Protocol.recv_frame

@@ -61,19 +61,6 @@ class ServerProtocol(Protocol):
 
     """
 
-    # Open connections are many, so what each has is in slots; the base class still
-    # lets instances take further attributes.
-    __slots__ = (
-        "_head",
-        "_selector",
-        "available_extensions",
-        "available_subprotocols",
-        "hosts",
-        "origin",
-        "origins",
-        "subprotocol",
-    )
-
     def __init__(
         self,
         *,
@@ -95,15 +82,14 @@ class ServerProtocol(Protocol):
         max_fragments: int | None = 4096,
         max_inflated_size: int | None = None,
     ) -> None:
-        Protocol.__init__(
-            self,
+        self._begin(
             SERVER,
-            state=state,
-            max_size=max_size,
-            logger=logger,
-            validate_utf8=validate_utf8,
-            max_fragments=max_fragments,
-            max_inflated_size=max_inflated_size,
+            state,
+            max_size,
+            logger,
+            validate_utf8,
+            max_fragments,
+            max_inflated_size,
         )
         self.origins = origins
         self.available_extensions = extensions
@@ -240,7 +226,7 @@ class ServerProtocol(Protocol):
                 is sent then.
 
         """
-        if self.state is not CONNECTING or self.eof_sent:
+        if self.state != CONNECTING or self.eof_sent:
             raise InvalidState("the handshake has been answered already")
         data = response.serialize()
         if self.debug:

@@ -20,6 +20,8 @@ wherever this side would have to compress with them.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..exceptions import (
     DuplicateParameter,
     InvalidParameterName,
@@ -164,6 +166,18 @@ def accept_offer(
     Raises:
         NegotiationError: the offer has to be declined.
     """
+    answer, agreed = _accept_offer(
+        config, tuple(params), require_client_max_window_bits
+    )
+    return build_parameters(answer), agreed
+
+
+@lru_cache(64)  # clients are of few kinds
+def _accept_offer(
+    config: Parameters,
+    params: tuple[ExtensionParameter, ...],
+    require_client_max_window_bits: bool,
+) -> tuple[Parameters, Agreed]:
     offer = parse_parameters(params, is_server=True)
     server_no_takeover = config[0] or offer[0]
     client_no_takeover = config[1] or offer[1]
@@ -184,7 +198,7 @@ def accept_offer(
         client_bits or 15,
         server_bits or 15,
     )
-    return build_parameters(answer), agreed
+    return answer, agreed
 
 
 def _smaller(one: int | None, other: int | None) -> int | None:

@@ -1,0 +1,16 @@
+from . cimport handshake
+from .http11 cimport RequestParser
+from .protocol cimport Protocol
+
+
+cdef class ServerProtocol(Protocol):
+    cdef public object origins
+    cdef public object available_extensions
+    cdef public object available_subprotocols
+    cdef public object hosts
+    cdef public object origin
+    cdef public object subprotocol
+    cdef object _selector
+    cdef RequestParser _head
+
+    cdef object _rejection(self, object exc)
