@@ -16,6 +16,7 @@ from setuptools.command.build_ext import build_ext
 COMPILED = [
     "_kernels",
     "_parser",
+    "_responses",
     "_sender",
     "datastructures",
     "extensions._zstream",

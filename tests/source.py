@@ -13,7 +13,7 @@ TESTS = Path(__file__).parent
 
 
 def module_name(path: Path) -> str:
-    """Name of a module in the package, as in ``extensions.base``; "" for the package."""
+    """Name of a module, such as ``extensions.base``; "" for the package itself."""
     parts = path.relative_to(SOURCE).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 

@@ -59,7 +59,8 @@ def joined_lines(source: str) -> list[str]:
 
 def last_word(text: str) -> str:
     """The name in a declaration such as ``const char *data`` or ``bint fin=*``."""
-    return re.findall(r"\w+", text.partition("=")[0])[-1]
+    words: list[str] = re.findall(r"\w+", text.partition("=")[0])
+    return words[-1]
 
 
 def arguments_of(text: str) -> list[str]:
@@ -185,7 +186,9 @@ def test_declared_classes_exist(name: str) -> None:
     for class_name, class_ in declared.items():
         methods = functions_of(defined[class_name].body)
         base = class_.base.rpartition(".")[2]
-        bases = [ast.unparse(node).rpartition(".")[2] for node in defined[class_name].bases]
+        bases = [
+            ast.unparse(node).rpartition(".")[2] for node in defined[class_name].bases
+        ]
         assert bases == ([base] if base else [])
         for method, arguments in class_.methods.items():
             # The twin in Python needs no helpers to grow its memory.
@@ -193,7 +196,7 @@ def test_declared_classes_exist(name: str) -> None:
                 assert parameters_of(methods[method]) == arguments, method
 
 
-@pytest.mark.parametrize("name", {*DECLARED} - {*TWINS})
+@pytest.mark.parametrize("name", sorted({*DECLARED} - {*TWINS}))
 def test_typed_variables_exist(name: str) -> None:
     tree = parse(module_path(name))
     defined = functions_of(tree.body)
@@ -206,7 +209,9 @@ def test_typed_variables_exist(name: str) -> None:
 
 def attributes_with_bases(class_name: str) -> set[str]:
     """Attributes that the ``.pxd`` of a class and of its bases declare."""
-    declared = {key: value for name in DECLARED for key, value in pxd(name).classes.items()}
+    declared = {
+        key: value for name in DECLARED for key, value in pxd(name).classes.items()
+    }
     attributes: set[str] = set()
     while class_name:
         attributes |= declared[class_name].attributes.keys()
@@ -214,7 +219,7 @@ def attributes_with_bases(class_name: str) -> set[str]:
     return attributes
 
 
-@pytest.mark.parametrize("name", {*DECLARED} - {*TWINS})
+@pytest.mark.parametrize("name", sorted({*DECLARED} - {*TWINS}))
 def test_attributes_are_declared_and_set(name: str) -> None:
     bodies = classes_of(parse(module_path(name)))
     for class_name, class_ in pxd(name).classes.items():

@@ -18,10 +18,18 @@ from .pure import SOURCE
 from .source import modules, walk_runtime
 
 LAYERS = {
-    1: ["version", "", "environment", "constants", "typing", "_dataclass", "exceptions"],
+    1: [
+        "version",
+        "",
+        "environment",
+        "constants",
+        "typing",
+        "_dataclass",
+        "exceptions",
+    ],
     2: [
-        *("_date", "datastructures", "headers", "_bodies", "http11", "uri"),
-        *("_kernels", "closing", "_header", "frames", "stats"),
+        *("_kernels", "_date", "datastructures", "headers", "_bodies", "http11"),
+        *("uri", "closing", "_header", "frames", "stats"),
     ],
     3: [
         *("extensions", "extensions.base", "extensions.negotiation"),
@@ -159,7 +167,13 @@ def loaded_by(statement: str) -> set[str]:
     script = f"import sys; old = {{*sys.modules}}; {statement}; print(*sys.modules)"
     path = repr(str(SOURCE.parent))
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = [{path}]; {script}"],
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            f"import sys; sys.path[:0] = [{path}]; {script}",
+        ],
         check=True,
         capture_output=True,
         text=True,
@@ -187,6 +201,8 @@ def test_a_connection_loads_no_network(name: str) -> None:
 
 
 def test_the_driver_is_not_imported_by_the_core() -> None:
-    loaded = loaded_by("import sansocket; [getattr(sansocket, n) for n in dir(sansocket)]")
+    loaded = loaded_by(
+        "import sansocket; [getattr(sansocket, n) for n in dir(sansocket)]"
+    )
     ours = {name.removeprefix("sansocket.") for name in loaded if "sansocket." in name}
     assert ours <= {*SANS_IO}

@@ -135,7 +135,7 @@ def _time(
     for key, task in tasks.items():
         try:
             task.verify()
-        except Exception as error:
+        except Exception as error:  # noqa: PERF203 - each contender fails alone
             line.problems[key] = f"after the timing: {error!r}"
             del line.rounds[key]
     return line

@@ -50,7 +50,7 @@ class FrameParser(_kernels.TextReader):
 
     def _begin_parser(
         self,
-        max_size: int | None | tuple[int | None, int | None],
+        max_size: int | tuple[int | None, int | None] | None,
         max_fragments: int | None,
         max_inflated_size: int | None,
     ) -> None:
@@ -136,16 +136,14 @@ class FrameParser(_kernels.TextReader):
                     break
                 first = buf[pos]
                 opcode = first & 0x0F
-                if (
-                    not (busy[first] if self._message else idle[first])
-                    or opcode == 0
-                    and self._fragments >= self._max_fragments
+                if not (busy[first] if self._message else idle[first]) or (
+                    opcode == 0 and self._fragments >= self._max_fragments
                 ):
                     raise self._header_error(pos)
                 if end - pos == 1:
                     break
                 length = buf[pos + 1] & 0x7F
-                if buf[pos + 1] & 0x80 != mask_bit or length > 125 and opcode & 0x8:
+                if buf[pos + 1] & 0x80 != mask_bit or (length > 125 and opcode & 0x8):
                     raise self._header_error(pos)
                 start = pos + 2
                 if length > 125:
@@ -303,7 +301,8 @@ class FrameParser(_kernels.TextReader):
     def _spend(self, inflated: bytes) -> None:
         """Count and check what an extension made of a payload."""
         size = len(inflated)
-        self._budget -= size
+        if self._budget != _NO_LIMIT:
+            self._budget -= size
         if self._message == 1 and self.validate_utf8:
             self._utf8 = _kernels.utf8(self._utf8, inflated, 0, size)
             if self._utf8 < 0:

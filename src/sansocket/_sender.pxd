@@ -6,6 +6,8 @@ from ._parser cimport FrameParser, extension_mode
 from .extensions.permessage_deflate cimport PerMessageDeflate
 from .frames cimport Frame
 
+cdef int _OPEN, _CLOSING
+cdef int _FRAMES
 cdef int _DEFLATE, _CUSTOM
 cdef Py_ssize_t _QUEUE_UNCOPIED
 
@@ -13,6 +15,7 @@ cdef Py_ssize_t _QUEUE_UNCOPIED
 cdef class FrameSender(FrameParser):
     cdef public object logger
     cdef public bint eof_sent
+    cdef int _state
     cdef list _writes
     cdef bint _own_send_frame
     cdef int _sending
@@ -27,6 +30,8 @@ cdef class FrameSender(FrameParser):
     cdef object _begin_sender(
         self, bint client, object logger, object max_size, object max_fragments,
         object max_inflated_size)
+    cdef object _check_control(self)
+    cdef object _refuse_to_send(self)
     cdef object _queue(self, bytes data)
     @cython.locals(first=int)
     cdef object _queue_data(self, int opcode, object data, bint fin, object compress)
@@ -34,7 +39,8 @@ cdef class FrameSender(FrameParser):
     @cython.locals(opcode=int, compressed=bint)
     cdef object _queue_extended(self, int first, object data, object compress)
     cdef bint _is_straight(self) except -1
-    @cython.locals(extension=PerMessageDeflate, deflated=bytes)
+    @cython.locals(extension=PerMessageDeflate, deflated=bytes, opcode=int,
+                   inflated_sent=uint64_t, deflated_sent=uint64_t)
     cdef object _queue_deflated(self, int first, object data)
     cdef object _send_frame_with(self, bint compressed, Frame frame)
     @cython.locals(payload=bytes)

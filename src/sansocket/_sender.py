@@ -11,7 +11,8 @@ from logging import DEBUG
 from . import _kernels
 from ._header import CUSTOM, DEFLATE
 from ._parser import FrameParser, extension_mode
-from .exceptions import ProtocolError
+from .constants import FRAMES, State
+from .exceptions import InvalidState, ProtocolError
 from .extensions.permessage_deflate import PerMessageDeflate
 from .frames import MAX_CONTROL_PAYLOAD, Frame, Opcode
 
@@ -26,7 +27,11 @@ __all__ = ["SEND_EOF", "FrameSender"]
 SEND_EOF = b""
 """Marks the end of what ``data_to_send()`` gives: half-close the connection."""
 
+STATES = tuple(State)
+
 # The compiled form keeps these as C values, which imported names cannot be.
+_OPEN, _CLOSING = int(State.OPEN), int(State.CLOSING)
+_FRAMES = FRAMES
 _DEFLATE, _CUSTOM = DEFLATE, CUSTOM
 _QUEUE_UNCOPIED = 65536  # bytes from which a payload is queued by itself
 
@@ -38,7 +43,7 @@ class FrameSender(FrameParser):
         self,
         client: bool,
         logger: LoggerLike,
-        max_size: int | None | tuple[int | None, int | None],
+        max_size: int | tuple[int | None, int | None] | None,
         max_fragments: int | None,
         max_inflated_size: int | None,
     ) -> None:
@@ -47,6 +52,7 @@ class FrameSender(FrameParser):
         self.debug = logger.isEnabledFor(DEBUG)
         self._client = client
         self._own_send_frame = type(self).send_frame is not _send_frame
+        self._state = _OPEN
         self.eof_sent = False
         self._writes: list[Any] = []
         self._sending = 0  # opcode of the message under way, or 0
@@ -56,6 +62,86 @@ class FrameSender(FrameParser):
         self._bytes_sent = 0
         self._frames_sent = 0
         self._messages_sent = 0
+
+    # --- public
+
+    def send_continuation(self, data: BytesLike, fin: bool) -> None:
+        """Send a further frame of a fragmented message (RFC 6455, section 5.4).
+
+        Args:
+            data: payload, of the same kind as the first frame's.
+            fin: whether it is the last frame of the message.
+
+        Raises:
+            InvalidState: if the connection is not open.
+            ProtocolError: if no fragmented message is under way.
+
+        """
+        if self._state != _OPEN or self.eof_sent:
+            self._refuse_to_send()
+        self._queue_data(0x0, data, fin, None)
+
+    def send_text(
+        self, data: BytesLike, fin: bool = True, *, compress: bool | None = None
+    ) -> None:
+        """Send a text message, or the first frame of one.
+
+        Args:
+            data: text as UTF-8; it is not checked.
+            fin: whether the message ends with this frame.
+            compress: ``False`` keeps this message out of the compression that was
+                agreed, as for a secret next to text of others (RFC 7692, section 8).
+
+        Raises:
+            InvalidState: if the connection is not open.
+            ProtocolError: if a fragmented message is under way.
+
+        """
+        if self._state != _OPEN or self.eof_sent:
+            self._refuse_to_send()
+        self._queue_data(0x1, data, fin, compress)
+
+    def send_binary(
+        self, data: BytesLike, fin: bool = True, *, compress: bool | None = None
+    ) -> None:
+        """Send a binary message, or the first frame of one.
+
+        Args:
+            data: payload.
+            fin: whether the message ends with this frame.
+            compress: as for ``send_text``.
+
+        Raises:
+            InvalidState: if the connection is not open.
+            ProtocolError: if a fragmented message is under way.
+
+        """
+        if self._state != _OPEN or self.eof_sent:
+            self._refuse_to_send()
+        self._queue_data(0x2, data, fin, compress)
+
+    def send_ping(self, data: BytesLike) -> None:
+        """Send a ping (RFC 6455, section 5.5.2).
+
+        Args:
+            data: payload of up to 125 bytes.
+
+        Raises:
+            InvalidState: if the connection is neither open nor awaiting the peer's
+                close frame.
+            ProtocolError: if the payload is too long.
+
+        """
+        self._check_control()
+        self._queue_control(0x9, data)
+
+    def send_pong(self, data: BytesLike) -> None:
+        """Send a pong nobody asked for; pings are answered anyway.
+
+        Arguments and errors are those of ``send_ping``.
+        """
+        self._check_control()
+        self._queue_control(0xA, data)
 
     def send_frame(self, frame: Frame) -> None:
         """Queue any frame, whatever the state; override it to see every frame.
@@ -85,9 +171,25 @@ class FrameSender(FrameParser):
         """
         writes = self._writes
         if self._pong is not None:
-            self._build_pong()
+            if self._pong_at < 0:
+                self._send_pong_due()
+            else:
+                self._build_pong()
         self._writes = []
         return writes
+
+    # --- inside
+
+    def _check_control(self) -> None:
+        """Control frames may go out until the peer's close frame has come."""
+        closing = self._state == _CLOSING and self._phase == _FRAMES
+        if self.eof_sent or (self._state != _OPEN and not closing):
+            self._refuse_to_send()
+
+    def _refuse_to_send(self) -> None:
+        if self._state == _OPEN:
+            raise InvalidState("the half-close was sent already")
+        raise InvalidState(f"connection is {STATES[self._state].name.lower()}")
 
     def _queue(self, data: bytes) -> None:
         self._writes.append(data)
@@ -148,15 +250,22 @@ class FrameSender(FrameParser):
 
     def _queue_deflated(self, first: int, data: BytesLike) -> None:
         extension: Any = self.extensions[0]
+        inflated_sent, deflated_sent = extension.inflated_sent, extension.deflated_sent
+        opcode = first & 0x0F
         deflated = extension.deflate(data, first >= 0x80)
         try:
-            self._queue_frame(first | 0x40 if first & 0x0F else first, deflated)
+            self._queue_frame(first | 0x40 if opcode else first, deflated)
         except BaseException:
-            extension.forget_sent()
+            extension.forget_sent(opcode == 0, inflated_sent, deflated_sent)
             raise
 
     def _send_frame_with(self, compressed: bool, frame: Frame) -> None:
         extensions = self.extensions
+        deflate = [
+            (extension, extension.inflated_sent, extension.deflated_sent)
+            for extension in extensions
+            if isinstance(extension, PerMessageDeflate)
+        ]
         if not compressed:
             self.extensions = [
                 extension
@@ -166,9 +275,9 @@ class FrameSender(FrameParser):
         try:
             self.send_frame(frame)
         except BaseException:
-            for extension in extensions:
-                if isinstance(extension, PerMessageDeflate):
-                    extension.forget_sent()
+            in_message = compressed and frame.opcode == 0x0
+            for extension, *sizes in deflate:
+                extension.forget_sent(in_message, *sizes)
             raise
         finally:
             self.extensions = extensions
@@ -204,7 +313,8 @@ class FrameSender(FrameParser):
         """Send the pong that has no place in the queue, if there is one."""
         if self._pong is not None and self._pong_at < 0:
             data, self._pong = self._pong, None
-            self.send_frame(Frame(Opcode.PONG, data))
+            if not self.eof_sent:
+                self.send_frame(Frame(Opcode.PONG, data))
 
     def _build_pong(self) -> None:
         pong = Frame(Opcode.PONG, self._pong)

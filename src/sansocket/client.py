@@ -75,7 +75,7 @@ class ClientProtocol(Protocol):
         extensions: Sequence[ClientExtensionFactory] | None = None,
         subprotocols: Sequence[Subprotocol] | None = None,
         state: State = CONNECTING,
-        max_size: int | None | tuple[int | None, int | None] = 2**20,
+        max_size: int | tuple[int | None, int | None] | None = 2**20,
         logger: LoggerLike | None = None,
         max_status_line: int = 8192,
         max_header_line: int = 8192,

@@ -304,6 +304,15 @@ def read_fields(lines: list[str]) -> Headers | None:
     return _from_wire(pairs, index)
 
 
+def replace_host(headers: Headers, authority: str) -> None:
+    if len(headers.get_all("Host")) == 1:
+        headers._index["host"] = authority
+        headers._list = [
+            (name, authority if name.lower() == "host" else value)
+            for name, value in headers._list
+        ]
+
+
 def write_fields(start: str, pairs: list[tuple[str, str]]) -> bytes:
     """A head: a start line that was checked, header lines, an empty line.
 

@@ -147,7 +147,7 @@ def _describe(frame: Frame) -> str:
             shown, kind = str(Close.parse(data)), ""
         except ProtocolError:
             kind = "invalid, "
-    elif frame.opcode is Opcode.TEXT or not data:
+    elif frame.opcode is Opcode.TEXT:
         kind = ""
     flags = "" if frame.fin else ", continued"
     size = f"{len(data)} byte" if len(data) == 1 else f"{len(data)} bytes"

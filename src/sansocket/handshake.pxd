@@ -1,6 +1,6 @@
 cimport cython
 
-from .datastructures cimport _from_wire
+from ._responses cimport accept_response, reject_response, rejection
 
 
 @cython.locals(index=dict)
@@ -11,11 +11,6 @@ cpdef list offered_subprotocols(object headers)
 cpdef object select_subprotocol(object supported, object offered)
 @cython.locals(offers=list, answers=list, accepted=list)
 cpdef tuple negotiate_extensions(object headers, object factories)
-@cython.locals(pairs=list, index=dict)
-cpdef object accept_response(str accept, object extensions=*, object subprotocol=*)
-cpdef object reject_response(object status, object text, object extra_headers=*,
-                             object connection=*)
-cpdef object rejection(object exc)
 cdef object _joined(dict index, str key)
 cdef str _single(dict index, str name)
 cdef object _check_upgrade(dict index)

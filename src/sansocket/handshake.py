@@ -11,9 +11,9 @@ import binascii
 from hashlib import sha1
 
 from . import environment
-from .datastructures import Headers, _from_wire, is_field_value
+from ._responses import accept_response, reject_response, rejection
+from .datastructures import Headers
 from .exceptions import (
-    InvalidHandshake,
     InvalidHeader,
     InvalidHeaderValue,
     InvalidMessage,
@@ -36,7 +36,7 @@ from .headers import (
     parse_upgrade,
     validate_subprotocols,
 )
-from .http11 import Request, Response, http_date
+from .http11 import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, TypeAlias
 
-    from .typing import ExtensionHeader, Origin, StatusLike, Subprotocol
+    from .typing import ExtensionHeader, Origin, Subprotocol
     from .uri import WebSocketURI
 
     Index: TypeAlias = dict[str, str | list[str]]
@@ -207,92 +207,6 @@ def negotiate_extensions(
             accepted.append(extension)
             break
     return (build_extension(answers) if answers else None), accepted
-
-
-# Server: building the response
-
-
-def accept_response(
-    accept: str, extensions: str | None = None, subprotocol: str | None = None
-) -> Response:
-    """The response that accepts a request (RFC 6455, section 4.2.2).
-
-    Args:
-        accept: what `accept_key` makes of the client's key.
-        extensions: value of ``Sec-WebSocket-Extensions``, if any.
-        subprotocol: the one agreed on, if any.
-    """
-    date = http_date()
-    pairs = [
-        ("Date", date),
-        ("Upgrade", "websocket"),
-        ("Connection", "Upgrade"),
-        ("Sec-WebSocket-Accept", accept),
-    ]
-    index: Index = {
-        "date": date,
-        "upgrade": "websocket",
-        "connection": "Upgrade",
-        "sec-websocket-accept": accept,
-    }
-    if extensions is not None:
-        if not is_field_value(extensions):
-            raise InvalidHeaderValue("Sec-WebSocket-Extensions", extensions)
-        pairs.append(("Sec-WebSocket-Extensions", extensions))
-        index["sec-websocket-extensions"] = extensions
-    headers = _from_wire(pairs, index)
-    if subprotocol is not None:
-        headers["Sec-WebSocket-Protocol"] = subprotocol
-    return Response(101, "Switching Protocols", headers)
-
-
-def reject_response(
-    status: StatusLike,
-    text: str,
-    extra_headers: Iterable[tuple[str, str]] = (),
-    connection: str = "close",
-) -> Response:
-    """A plain-text response that refuses.
-
-    Raises:
-        ValueError: `status` is not known.
-    """
-    from http import HTTPStatus
-
-    status = HTTPStatus(status)
-    body = text.encode()
-    headers = Headers(
-        [
-            ("Date", http_date()),
-            ("Connection", connection),
-            ("Content-Length", str(len(body))),
-            ("Content-Type", "text/plain; charset=utf-8"),
-            *extra_headers,
-        ]
-    )
-    return Response(status.value, status.phrase, headers, body)
-
-
-def rejection(exc: BaseException) -> Response:
-    """The response that fits what went wrong with a request.
-
-    An exception that isn't an `InvalidHandshake` is a bug on this side; its text
-    is not sent.
-    """
-    if not isinstance(exc, InvalidHandshake):
-        return reject_response(500, "The server failed; see its log.\n")
-    extra: list[tuple[str, str]] = []
-    connection = "close"
-    if exc.status == 405:
-        extra.append(("Allow", "GET"))
-    elif exc.status == 426:
-        extra.append(("Upgrade", "websocket"))
-        # RFC 9110, section 7.8: wherever Upgrade is sent.
-        connection = "Upgrade, close"
-    if isinstance(exc, InvalidHeader) and exc.name.lower() == _VERSION.lower():
-        extra.append((_VERSION, "13"))
-    text = f"No WebSocket connection: {exc}.\n"
-    return reject_response(exc.status, text, extra, connection)
 
 
 # Client

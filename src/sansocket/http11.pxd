@@ -54,4 +54,3 @@ cdef class ResponseParser(_HeadParser):
 cdef list _split_lines(bytes data, Py_ssize_t end)
 @cython.locals(parts=list, method=str, target=str, protocol=str, path=str)
 cdef tuple _parse_request_line(str line)
-cdef object _check_controls(str line)

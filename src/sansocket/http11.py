@@ -21,13 +21,13 @@ from ._bodies import Body, choose_body
 from ._dataclass import REQUIRED, LazyFields, LazyParams, Value
 from ._date import http_date
 from .datastructures import (
-    PLAIN,
     Headers,
     _from_wire,
     add_to_index,
     is_field_value,
     is_token,
     read_fields,
+    replace_host,
     write_fields,
 )
 from .exceptions import (
@@ -262,13 +262,14 @@ class _HeadParser:
         if size == len(line):
             raise InvalidMessage("line ends with LF alone")
         self._room -= size
+        if _kernels.controls(line, size):
+            raise InvalidMessage("control character in a line")
         text = line[:size].decode("latin-1")
         if self._started:
             if not text:
                 return True
             self._header_line(text)
         elif text or self._skipped:
-            _check_controls(text)
             self._start = self._parse_start(text)
             self._started = True
         else:
@@ -292,7 +293,6 @@ class _HeadParser:
             raise TooManyHeaders(f"message has more than {self._max_headers} headers")
         if line[0] in " \t":
             raise InvalidMessage("header line begins with a space")
-        _check_controls(line)
         name, colon, value = line.partition(":")
         if not colon:
             raise InvalidMessage(f"header line has no colon: {shown(line)}")
@@ -321,11 +321,6 @@ def _split_lines(data: bytes, end: int) -> list[str] | None:
     if _kernels.controls(data, end) != 2 * (len(lines) - 1):
         return None
     return lines
-
-
-def _check_controls(line: str) -> None:
-    if line.encode("latin-1").translate(None, PLAIN):
-        raise InvalidMessage("control character in a line")
 
 
 def _parse_request_line(line: str) -> tuple[str, str, str, str | None]:
@@ -395,7 +390,7 @@ class RequestParser(_HeadParser):
                 return None
         method, path, protocol, authority = self._start
         if authority is not None:
-            _replace_host(headers, authority)
+            replace_host(headers, authority)
         return Request(path, headers, method, protocol)
 
     def feed_eof(self) -> None:
@@ -407,15 +402,6 @@ class RequestParser(_HeadParser):
         if self._buffer or self._started or self._skipped:
             raise InvalidMessage("stream ended inside the request")
         raise InvalidMessage("stream ended before the request")
-
-
-def _replace_host(headers: Headers, authority: str) -> None:
-    if len(headers.get_all("Host")) == 1:
-        headers._index["host"] = authority
-        headers._list = [
-            (name, authority if name.lower() == "host" else value)
-            for name, value in headers._list
-        ]
 
 
 def _parse_status_line(line: str) -> tuple[int, str]:

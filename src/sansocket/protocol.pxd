@@ -19,7 +19,6 @@ cdef class Protocol(FrameSender):
     cdef public object parser_exc
     cdef object _id
     cdef bytearray _held
-    cdef int _state
     cdef bint _eof_received
     cdef uint64_t _bytes_received
 
@@ -31,8 +30,6 @@ cdef class Protocol(FrameSender):
     cdef object _drain(self)
     cdef object _receive_control(self, Frame frame)
     cdef object _receive_close(self, object close)
-    cdef object _check_control(self)
     cdef object _set_state(self, int state)
-    cdef object _refuse_to_send(self)
     cdef object _finish_input(self)
     cdef object _send_close(self, object close, bytes payload)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 
 from . import _kernels
-from ._sender import SEND_EOF, FrameSender
+from ._sender import SEND_EOF, STATES, FrameSender
 from .closing import Close, answer, judge, may_travel
 from .constants import (
     CLIENT,
@@ -29,7 +29,6 @@ from .constants import (
     State,
 )
 from .exceptions import (
-    InvalidState,
     PayloadTooBig,
     ProtocolError,
     WebSocketException,
@@ -68,8 +67,8 @@ __all__ = [
 
 # The compiled form keeps these as C values, which no public name can be.
 _CONNECTING, _OPEN, _CLOSING, _CLOSED = range(4)
+_STATES = STATES
 _HEAD, _HOLD, _FRAMES, _DISCARD = HEAD, HOLD, FRAMES, DISCARD
-_STATES = (CONNECTING, OPEN, CLOSING, CLOSED)
 _MAX_HELD = 65536  # bytes kept until the handshake is decided
 _MAX_REASON = 120  # bytes of a reason that we give ourselves
 
@@ -110,21 +109,27 @@ class Protocol(FrameSender):
         side: Side,
         *,
         state: State = OPEN,
-        max_size: int | None | tuple[int | None, int | None] = 2**20,
+        max_size: int | tuple[int | None, int | None] | None = 2**20,
         logger: LoggerLike | None = None,
         validate_utf8: bool = True,
         max_fragments: int | None = 4096,
         max_inflated_size: int | None = None,
     ) -> None:
         self._begin(
-            side, state, max_size, logger, validate_utf8, max_fragments, max_inflated_size
+            side,
+            state,
+            max_size,
+            logger,
+            validate_utf8,
+            max_fragments,
+            max_inflated_size,
         )
 
     def _begin(
         self,
         side: Side,
         state: State,
-        max_size: int | None | tuple[int | None, int | None],
+        max_size: int | tuple[int | None, int | None] | None,
         logger: LoggerLike | None,
         validate_utf8: bool,
         max_fragments: int | None,
@@ -143,7 +148,7 @@ class Protocol(FrameSender):
         self.close_rcvd_then_sent: bool | None = None
         self.handshake_exc: Exception | None = None
         self.parser_exc: Exception | None = None
-        self._state = int(state)
+        self._state = _to_state(state)
         self._id: uuid.UUID | None = None
         self._held: bytearray | None = None  # came before the handshake's decision
         self._eof_received = False
@@ -176,10 +181,11 @@ class Protocol(FrameSender):
 
     @state.setter
     def state(self, state: State) -> None:
-        if int(state) == _OPEN and self._phase in (_HEAD, _HOLD):
+        number = _to_state(state)
+        if number == _OPEN and self._phase in (_HEAD, _HOLD):
             self._start_frames()
         else:
-            self._set_state(int(state))
+            self._set_state(number)
 
     @property
     def close_code(self) -> int | None:
@@ -301,61 +307,6 @@ class Protocol(FrameSender):
 
     # --- what goes out
 
-    def send_continuation(self, data: BytesLike, fin: bool) -> None:
-        """Send a further frame of a fragmented message (RFC 6455, section 5.4).
-
-        Args:
-            data: payload, of the same kind as the first frame's.
-            fin: whether it is the last frame of the message.
-
-        Raises:
-            InvalidState: if the connection is not open.
-            ProtocolError: if no fragmented message is under way.
-
-        """
-        if self._state != _OPEN or self.eof_sent:
-            self._refuse_to_send()
-        self._queue_data(0x0, data, fin, None)
-
-    def send_text(
-        self, data: BytesLike, fin: bool = True, *, compress: bool | None = None
-    ) -> None:
-        """Send a text message, or the first frame of one.
-
-        Args:
-            data: text as UTF-8; it is not checked.
-            fin: whether the message ends with this frame.
-            compress: ``False`` keeps this message out of the compression that was
-                agreed, as for a secret next to text of others (RFC 7692, section 8).
-
-        Raises:
-            InvalidState: if the connection is not open.
-            ProtocolError: if a fragmented message is under way.
-
-        """
-        if self._state != _OPEN or self.eof_sent:
-            self._refuse_to_send()
-        self._queue_data(0x1, data, fin, compress)
-
-    def send_binary(
-        self, data: BytesLike, fin: bool = True, *, compress: bool | None = None
-    ) -> None:
-        """Send a binary message, or the first frame of one.
-
-        Args:
-            data: payload.
-            fin: whether the message ends with this frame.
-            compress: as for ``send_text``.
-
-        Raises:
-            InvalidState: if the connection is not open.
-            ProtocolError: if a fragmented message is under way.
-
-        """
-        if self._state != _OPEN or self.eof_sent:
-            self._refuse_to_send()
-        self._queue_data(0x2, data, fin, compress)
-
     def send_close(self, code: int | None = None, reason: str = "") -> None:
         """Begin the closing handshake (RFC 6455, section 7.1.2).
 
@@ -382,29 +333,6 @@ class Protocol(FrameSender):
             self._send_close(close, close.serialize())
         self._set_state(_CLOSING)
 
-    def send_ping(self, data: BytesLike) -> None:
-        """Send a ping (RFC 6455, section 5.5.2).
-
-        Args:
-            data: payload of up to 125 bytes.
-
-        Raises:
-            InvalidState: if the connection is neither open nor awaiting the peer's
-                close frame.
-            ProtocolError: if the payload is too long.
-
-        """
-        self._check_control()
-        self._queue_control(0x9, data)
-
-    def send_pong(self, data: BytesLike) -> None:
-        """Send a pong nobody asked for; pings are answered anyway.
-
-        Arguments and errors are those of ``send_ping``.
-        """
-        self._check_control()
-        self._queue_control(0xA, data)
-
     def fail(self, code: int, reason: str = "") -> None:
         """Fail the connection (RFC 6455, section 7.1.7).
 
@@ -422,7 +350,9 @@ class Protocol(FrameSender):
         if self._state == _OPEN:
             if code != 1006:
                 close = Close(code, reason)
-                self._send_close(close, close.serialize())
+                payload = close.serialize()
+                if not self.eof_sent:
+                    self._send_close(close, payload)
             self._set_state(_CLOSING)
         self._finish_input()
 
@@ -444,7 +374,7 @@ class Protocol(FrameSender):
             code = 1007  # from an extension or an overridden method
         elif isinstance(exc, WebSocketException):
             code = getattr(exc, "close_code", 1002)
-        if code == 1011 or type(code) is not int or not may_travel(code):
+        if code == 1011 or not isinstance(code, int) or not may_travel(code):
             self.logger.error("connection failed by an internal error", exc_info=exc)
             code, reason = 1011, ""
         else:
@@ -544,21 +474,10 @@ class Protocol(FrameSender):
 
     # --- inside: state
 
-    def _check_control(self) -> None:
-        """Control frames may go out until the peer's close frame has come."""
-        closing = self._state == _CLOSING and self._phase == _FRAMES
-        if self.eof_sent or (self._state != _OPEN and not closing):
-            self._refuse_to_send()
-
     def _set_state(self, state: int) -> None:
         self._state = state
         if self.debug:
             self.logger.debug("= connection is %s", _STATES[state].name)
-
-    def _refuse_to_send(self) -> None:
-        if self._state == _OPEN:
-            raise InvalidState("the half-close was sent already")
-        raise InvalidState(f"connection is {_STATES[self._state].name.lower()}")
 
     def _send_close(self, close: Close, payload: bytes) -> None:
         """Queue the close frame, whatever message is under way."""
@@ -567,6 +486,12 @@ class Protocol(FrameSender):
         self._send_pong_due()
         self._queue_control(0x8, payload)
         self.close_sent = close
+
+
+def _to_state(state: State) -> int:
+    if not 0 <= state <= 3:
+        raise ValueError(f"not a State: {state!r}")
+    return int(state)
 
 
 _LOGGERS = (

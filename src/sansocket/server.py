@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import handshake
+from . import _responses, handshake
 from .constants import CONNECTING, SERVER, State
 from .exceptions import InvalidHandshake, InvalidState
 from .http11 import RequestParser
@@ -71,7 +71,7 @@ class ServerProtocol(Protocol):
             Callable[[ServerProtocol, Sequence[Subprotocol]], Subprotocol | None] | None
         ) = None,
         state: State = CONNECTING,
-        max_size: int | None | tuple[int | None, int | None] = 2**20,
+        max_size: int | tuple[int | None, int | None] | None = 2**20,
         logger: LoggerLike | None = None,
         hosts: Iterable[str] | None = None,
         max_request_line: int = 8192,
@@ -120,7 +120,7 @@ class ServerProtocol(Protocol):
         except Exception as exc:
             return self._rejection(exc)
         try:
-            return handshake.accept_response(accept, extensions, subprotocol)
+            return _responses.accept_response(accept, extensions, subprotocol)
         except InvalidHandshake as exc:  # by a callback's fault, not the client's
             return self._rejection(ValueError(str(exc)))
 
@@ -212,7 +212,7 @@ class ServerProtocol(Protocol):
             text: body, to be encoded as UTF-8.
 
         """
-        return handshake.reject_response(status, text)
+        return _responses.reject_response(status, text)
 
     def send_response(self, response: Response) -> None:
         """Send the answer to a request.
@@ -274,4 +274,4 @@ class ServerProtocol(Protocol):
             self.logger.error("opening handshake failed", exc_info=exc)
         elif self.debug:
             self.logger.debug("! handshake refused: %s", exc)
-        return handshake.rejection(exc)
+        return _responses.rejection(exc)

@@ -6,6 +6,7 @@ its peer sends, masked or not. Nothing here is built with the code under test.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -161,6 +162,24 @@ def user_extension(impl: Any, **methods: Callable[..., Any]) -> Any:
     return type("User", (impl.extensions.base.Extension,), namespace)()
 
 
+WAYS = ("plain", "debug", "deflate", "extension", "send_frame")
+STRAIGHT_WAYS = WAYS[:3]
+
+
+def on_way(impl: Any, side: str, way: str) -> Any:
+    """A connection whose frames take this way out."""
+
+    def send_frame(self: Any, frame: Any) -> None:
+        impl.protocol.Protocol.send_frame(self, frame)
+
+    extensions = {"deflate": [deflate(impl)], "extension": [user_extension(impl)]}
+    methods = {"send_frame": send_frame} if way == "send_frame" else None
+    protocol = bare(impl, side, extensions.get(way, []), methods)
+    protocol.logger = new_logger()[0]
+    protocol.debug = way == "debug"
+    return protocol
+
+
 def new_logger(level: int = logging.DEBUG) -> tuple[logging.Logger, list[str]]:
     """A logger, and the list that its lines go to."""
     logger, lines = logging.Logger("connection", level), list[str]()
@@ -173,7 +192,21 @@ def new_logger(level: int = logging.DEBUG) -> tuple[logging.Logger, list[str]]:
     return logger, lines
 
 
-def client_with_sample_key(impl: Any, uri: str = "ws://example.com/", **opts: Any) -> Any:
+@contextlib.contextmanager
+def no_random_bytes(impl: Any) -> Iterator[None]:
+    """Inside, no masking key can be made."""
+    source = impl.environment.random_bytes
+    impl.environment.random_bytes = lambda size: 1 // 0
+    impl._kernels.forget_keys()
+    try:
+        yield
+    finally:
+        impl.environment.random_bytes = source
+
+
+def client_with_sample_key(
+    impl: Any, uri: str = "ws://example.com/", **opts: Any
+) -> Any:
     """A client in CONNECTING state whose key is that of RFC 6455, section 1.3."""
     protocol = impl.client.ClientProtocol(impl.uri.parse_uri(uri), **opts)
     protocol.key = SAMPLE_KEY
@@ -225,14 +258,26 @@ def sent(protocol: Any) -> list[Sent]:
     return [*frames, "EOF"] if eof else frames
 
 
+def sent_frames(protocol: Any) -> list[tuple[int, bytes]]:
+    """Fetch and decode the output, without the half-close if there is one."""
+    return [item for item in sent(protocol) if isinstance(item, tuple)]
+
+
 def events(protocol: Any) -> list[tuple[int, bytes, bool]]:
     """Fetch the frames received, as opcode, payload and FIN."""
     frames = protocol.events_received()
     assert type(frames) is list
     for frame in frames:
         assert type(frame.data) is bytes
-        assert not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+        assert (frame.rsv1, frame.rsv2, frame.rsv3) == (False, False, False)
     return [(int(frame.opcode), frame.data, frame.fin) for frame in frames]
+
+
+def carry(sender: Any, receiver: Any) -> list[tuple[int, bytes, bool]]:
+    """Bring the output of one connection to its peer; return what arrives."""
+    receiver.receive_data(b"".join(sender.data_to_send()))
+    assert receiver.parser_exc is None
+    return events(receiver)
 
 
 class Outcome(NamedTuple):

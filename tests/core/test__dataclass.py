@@ -27,8 +27,7 @@ def point(impl: Any) -> Any:
 
 def test_dataclass_functions(point: Any) -> None:
     here = point(1, y=2)
-    assert dataclasses.is_dataclass(point)
-    assert dataclasses.is_dataclass(here)
+    assert all(dataclasses.is_dataclass(x) for x in (point, here))
     assert [field.name for field in dataclasses.fields(point)] == ["x", "y"]
     assert dataclasses.asdict(here) == {"x": 1, "y": 2}
     assert dataclasses.astuple(here) == (1, 2)

@@ -379,7 +379,7 @@ class TestFrameByFrame:
     def test_the_base_class_leaves_frames_to_others(self, impl: Any) -> None:
         if impl._kernels.COMPILED:
             pytest.skip("internal to the compiled form")
-        parser = impl._parser.FrameParser(None, None, None)
+        parser = impl._parser.FrameParser()
         frame = impl.frames.Frame(impl.frames.Opcode.PING, b"")
         with pytest.raises(NotImplementedError):
             parser._receive_control(frame)

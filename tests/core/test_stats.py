@@ -20,6 +20,7 @@ from .support import (
     deflated,
     make_request,
     masked,
+    no_random_bytes,
     opened,
     request_bytes,
     user_extension,
@@ -201,4 +202,6 @@ def test_nothing_is_counted_for_what_is_refused(impl: Any) -> None:
             protocol.send_text(data)
     with pytest.raises(impl.exceptions.ProtocolError):
         protocol.send_ping(bytes(126))
+    with no_random_bytes(impl), pytest.raises(ZeroDivisionError):
+        protocol.send_text(b"Hello")
     assert counters(protocol) == {}

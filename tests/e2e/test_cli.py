@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import sansocket
 from sansocket.cli import parse_size
 
 from .support import HANDSHAKE, TIMEOUT, Server, Wire, command, frame, status_of
@@ -48,10 +49,15 @@ def test_help_of_serve_names_each_option() -> None:
         assert f"--{option}" in text
 
 
-def test_version() -> None:
+def test_version_and_form() -> None:
     done = command("--version")
     assert done.returncode == 0
-    assert re.fullmatch(r"sansocket \S+\n", done.stdout)
+    form = (
+        "compiled"
+        if sansocket.frames.__file__.endswith((".so", ".pyd"))
+        else "interpreted"
+    )
+    assert done.stdout == f"sansocket {sansocket.__version__} ({form})\n"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ cdef class PerMessageDeflate(Extension):
     cdef readonly uint64_t inflated_sent
     cdef readonly uint64_t deflated_sent
 
-    cpdef object forget_sent(self)
+    cpdef object forget_sent(
+        self, bint in_message, uint64_t inflated, uint64_t deflated)
     cpdef bytes inflate(self, bytes data, bint fin, uint64_t limit)
     @cython.locals(deflater=Deflater, plain=bytes, payload=bytes)
     cpdef bytes deflate(self, object data, bint fin)

@@ -186,10 +186,21 @@ class PerMessageDeflate(Extension):
             settings.get("strategy", zlib.Z_DEFAULT_STRATEGY),
         )
 
-    def forget_sent(self) -> None:
-        """Compress from an empty window next, since what was compressed last is not
-        sent: nothing may refer to it."""
+    def forget_sent(self, in_message: bool, inflated: int, deflated: int) -> None:
+        """Undo ``encode`` or ``deflate`` of a frame that is not sent after all.
+
+        Nothing may refer to it, so compressing goes on from an empty window.
+
+        Args:
+            in_message: whether a compressed message was under way before it.
+            inflated: value of ``inflated_sent`` before it.
+            deflated: value of ``deflated_sent`` before it.
+
+        """
         self._deflater = None
+        self._encoding = in_message
+        self.inflated_sent = inflated
+        self.deflated_sent = deflated
 
     def release(self) -> None:
         """Give back the contexts' memory; the connection is over."""

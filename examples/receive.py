@@ -1,0 +1,22 @@
+"""The server's side of a connection as one function: bytes in, bytes out."""
+
+from sansocket import Frame, Opcode, Request, ServerProtocol, State
+
+
+def receive(websocket: ServerProtocol, data: bytes) -> list[bytes]:
+    """Take bytes from the network; return those to write. Messages are sent back."""
+    websocket.receive_data(data)
+    while events := websocket.events_received():
+        for event in events:
+            match event:
+                case Request():
+                    websocket.send_response(websocket.accept(event))
+                case Frame() if websocket.state is not State.OPEN:
+                    pass  # a close frame came behind it
+                case Frame(Opcode.TEXT, payload, fin):
+                    websocket.send_text(payload, fin)
+                case Frame(Opcode.BINARY, payload, fin):
+                    websocket.send_binary(payload, fin)
+                case Frame(Opcode.CONT, payload, fin):
+                    websocket.send_continuation(payload, fin)
+    return websocket.data_to_send()

@@ -1,0 +1,133 @@
+"""One door to everything that is done to this project: ``nox -l`` lists it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.sessions = ["dev"]
+
+DEV: list[str] = nox.project.load_toml("pyproject.toml")["project"][
+    "optional-dependencies"
+]["dev"]
+SANS_IO = ("tests", "--ignore=tests/e2e")
+
+
+def tools(*names: str) -> list[str]:
+    """The requirements of these tools, as pyproject.toml has them."""
+    return [line for line in DEV if re.split(r"[^\w-]", line)[0] in names]
+
+
+@nox.session(reuse_venv=True)
+def dev(session: nox.Session) -> None:
+    """Format, lint, check types and test: the everyday session."""
+    session.install("-e", ".[dev]")
+    session.run("ruff", "format")
+    session.run("ruff", "check", "--fix")
+    session.run("mypy")
+    session.run("pytest", *(session.posargs or SANS_IO))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format, style and spelling."""
+    session.install(*tools("ruff", "codespell"))
+    session.run("ruff", "format", "--check")
+    session.run("ruff", "check")
+    session.run("codespell")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types; tests/typing has samples of how users write."""
+    session.install(*DEV)
+    session.run("mypy")
+
+
+@nox.session
+@nox.parametrize("form", ["pure", "compiled"], ids=["pure", "compiled"])
+def tests(session: nox.Session, form: str) -> None:
+    """Run the tests in one form, the end-to-end tests left out."""
+    build = {"pure": "pure", "compiled": "require"}[form]
+    session.install("-e", ".[dev]", env={"SANSOCKET_BUILD": build})
+    session.run(
+        *("python", "-X", "dev", "-m", "pytest", *(session.posargs or SANS_IO)),
+        env={"SANSOCKET_TEST_FORMS": form},
+    )
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure the tests: all lines and branches of the Sans-I/O layers."""
+    session.install("-e", ".[dev]", env={"SANSOCKET_BUILD": "pure"})
+    session.run(
+        *("coverage", "run", "-m", "pytest", *SANS_IO),
+        env={"SANSOCKET_TEST_FORMS": "pure"},
+    )
+    session.run("coverage", "report", *session.posargs)
+
+
+@nox.session
+def e2e(session: nox.Session) -> None:
+    """Let real clients talk to the server: websockets, Node's ws, Chromium."""
+    session.install("-e", ".[dev]")
+    session.run("pytest", "tests/e2e", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Time the core, beside its rivals; arguments go to the benchmark."""
+    session.install("-r", "benchmarks/requirements.txt")
+    session.install(".", env={"SANSOCKET_BUILD": "require"})
+    session.run("python", "-m", "benchmarks.micro", *(session.posargs or ["--quick"]))
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the sdist and wheels of both forms from it; install and try each."""
+    session.install(*tools("build", "websockets"))
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build", env={"SANSOCKET_BUILD": "require"})
+    (sdist,) = Path("dist").glob("*.tar.gz")
+    (wheel,) = Path("dist").glob("*.whl")
+    check_wheel(session, wheel, ".so", compiled=True)
+    install_and_try(session, wheel, "compiled")
+
+    pure = Path(session.create_tmp(), "pure")
+    session.run(
+        *("pip", "wheel", "--no-deps", "--wheel-dir", str(pure), str(sdist)),
+        env={"SANSOCKET_BUILD": "pure"},
+    )
+    (wheel,) = pure.glob("*-py3-none-any.whl")
+    check_wheel(session, wheel, ".so", compiled=False)
+    shutil.copy(wheel, "dist")
+    install_and_try(session, wheel, "interpreted")
+
+    # A machine without a compiler gets the same package.
+    install_and_try(session, sdist, "interpreted", CC=shutil.which("false") or "false")
+
+
+def check_wheel(
+    session: nox.Session, wheel: Path, suffix: str, *, compiled: bool
+) -> None:
+    """Check that a wheel has what it needs and nothing that only a build needs."""
+    names = zipfile.ZipFile(wheel).namelist()
+    missing = {"sansocket/page.html", "sansocket/py.typed"}.difference(names)
+    surplus = [name for name in names if name.endswith((".c", ".pyx"))]
+    extensions = [name for name in names if name.endswith((suffix, ".pyd"))]
+    if missing or surplus or bool(extensions) != compiled:
+        session.error(f"{wheel}: {missing=} {surplus=} {extensions=}")
+
+
+def install_and_try(session: nox.Session, package: Path, form: str, **env: str) -> None:
+    """Install a wheel or an sdist, and let a real client talk to the server."""
+    session.install("--no-deps", "--force-reinstall", str(package), env=env)
+    version = session.run("sansocket", "--version", silent=True)
+    if f"({form})" not in str(version):
+        session.error(f"{package} gives {version}, not the {form} form")
+    session.run("python", "-m", "tests.smoke", "sansocket", "serve", "--port", "0")

@@ -1,0 +1,119 @@
+"""What the README shows is true: its code, its commands, its table, its links."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+from websockets.asyncio.client import connect
+
+import sansocket
+
+from .core.support import CLOSE, CONT, FIN, TEXT, masked, read_frames, request_bytes
+from .pure import load_pure
+from .source import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = ROOT / "examples"
+
+
+def blocks(language: str) -> list[str]:
+    """Code blocks of a language."""
+    found: list[str] = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return found
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The example with asyncio, imported as if run; it imports the other one."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    yield importlib.import_module("asyncio_echo")
+    for name in ("asyncio_echo", "receive"):
+        del sys.modules[name]
+
+
+def test_code_is_that_of_the_examples() -> None:
+    examples = [path.read_text(encoding="utf-8") for path in EXAMPLES.glob("*.py")]
+    assert len(blocks("python")) == len(examples) == 2
+    for block in blocks("python"):
+        assert any(block.strip() in example for example in examples), block
+
+
+def test_bytes_in_bytes_out(example: ModuleType) -> None:
+    websocket = sansocket.ServerProtocol()
+    stream = request_bytes() + masked(TEXT, b"Hel") + masked(FIN | CONT, b"lo")
+    stream += masked(FIN | TEXT, b"late") + masked(FIN | CLOSE, b"\x03\xe8")
+    written = b""
+    for octet in stream:
+        written += b"".join(example.receive(websocket, bytes([octet])))
+    head, _, rest = written.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ")
+    echoes = [(TEXT, b"Hel"), (FIN | CONT, b"lo"), (FIN | TEXT, b"late")]
+    assert read_frames(rest, "server") == [*echoes, (FIN | CLOSE, b"\x03\xe8")]
+
+
+def test_bytes_in_one_piece(example: ModuleType) -> None:
+    """A close frame that came in the same read leaves nobody to send echoes to."""
+    websocket = sansocket.ServerProtocol()
+    stream = request_bytes() + masked(FIN | TEXT, b"a") + masked(FIN | CLOSE)
+    written = example.receive(websocket, stream)
+    assert written[-1] is sansocket.SEND_EOF
+    frames = read_frames(b"".join(written).partition(b"\r\n\r\n")[2], "server")
+    assert frames == [(FIN | CLOSE, b"")]
+
+
+async def talk(echo: type[asyncio.Protocol]) -> tuple[list[str | bytes], int | None]:
+    """Send messages to a server, and close."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(echo, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, connect(f"ws://127.0.0.1:{port}/", proxy=None) as client:
+        await client.send("Hello")
+        await client.send(["frag", "ments"])
+        await client.send(bytes(100_000))
+        echoes = [await client.recv() for _ in range(3)]
+        await client.close(1001)
+    return echoes, client.close_code
+
+
+def test_asyncio_example(example: ModuleType) -> None:
+    echoes, code = asyncio.run(talk(example.Echo))
+    assert echoes == ["Hello", "fragments", bytes(100_000)]
+    assert code == 1001
+
+
+def test_commands_are_what_ci_runs() -> None:
+    first, second = blocks("sh")
+    assert first == "pip install . && sansocket serve\n"
+    assert second == "pip install -e '.[dev]' && pytest\n"
+    assert "readme_command" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_defaults_are_those_of_the_signature() -> None:
+    source = load_pure()  # compiled classes have no signatures to look at
+    parameters = inspect.signature(source.ServerProtocol).parameters
+    rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", README, re.MULTILINE)
+    assert len(rows) == 11
+    for name, default in rows:
+        assert parameters[name].default == ast.literal_eval(default), name
+
+
+def test_names_exist() -> None:
+    for name in {*re.findall(r"`sansocket\.([\w.]+)`", README)} - {"server"}:
+        importlib.import_module(f"sansocket.{name}")
+    for name in re.findall(r"`(\w+)\(", README):
+        assert hasattr(sansocket.ServerProtocol, name) or hasattr(sansocket, name)
+
+
+def test_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", README)
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link

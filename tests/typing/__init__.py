@@ -1,0 +1,1 @@
+"""Samples that type checkers read; nothing runs them."""
