@@ -60,7 +60,7 @@ def forms() -> dict[str, ModuleType]:
 FORMS = forms()
 
 
-@pytest.fixture(params=FORMS.values(), ids=FORMS.keys())
+@pytest.fixture(params=list(FORMS.values()), ids=list(FORMS))
 def impl(request: pytest.FixtureRequest) -> ModuleType:
     """The package, in each of its forms."""
     module: ModuleType = request.param

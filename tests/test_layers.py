@@ -29,13 +29,16 @@ LAYERS = {
     ],
     2: [
         *("_kernels", "_date", "datastructures", "headers", "_bodies", "http11"),
-        *("uri", "closing", "_header", "frames", "stats"),
+        *("_responses", "uri", "closing", "_header", "frames", "stats"),
     ],
     3: [
         *("extensions", "extensions.base", "extensions.negotiation"),
         *("extensions._zstream", "extensions.permessage_deflate"),
     ],
-    4: ["_parser", "_sender", "protocol", "handshake", "server", "client"],
+    4: [
+        *("_parser", "_sender", "protocol", "_responses", "handshake", "server"),
+        "client",
+    ],
     7: ["_serve"],
     8: ["cli", "__main__"],
 }

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from .exceptions import WebSocketException
     from .extensions.base import Extension
     from .frames import Frame
 
@@ -41,8 +40,8 @@ _PLAIN, _DEFLATE, _CUSTOM = PLAIN, DEFLATE, CUSTOM
 _NO_LIMIT = NO_LIMIT
 _FIRST_BYTES = FIRST_BYTES
 _FRAMES = FRAMES
-_KNOWN_OPCODES = {int(opcode): opcode for opcode in Opcode}
-_OPCODES = tuple([_KNOWN_OPCODES.get(number) for number in range(16)])
+_KNOWN_OPCODES: dict[int, Any] = {int(opcode): opcode for opcode in Opcode}
+_OPCODES: tuple[Any, ...] = tuple([_KNOWN_OPCODES.get(n) for n in range(16)])
 
 
 class FrameParser(_kernels.TextReader):
@@ -268,7 +267,7 @@ class FrameParser(_kernels.TextReader):
         extension: Any = self.extensions[0]
         limit = min(self._budget, self._max_fragment)
         try:
-            inflated = extension.inflate(payload, fin, limit)
+            inflated: bytes = extension.inflate(payload, fin, limit)
         except PayloadTooBig:
             raise self._inflated_too_big() from None
         self._spend(inflated)
@@ -317,7 +316,7 @@ class FrameParser(_kernels.TextReader):
         if error is not None:
             raise error
 
-    def _header_error(self, pos: int) -> WebSocketException | None:
+    def _header_error(self, pos: int) -> Any:
         """What is wrong with the header at ``pos``, if anything."""
         header = self._data[pos : pos + 14]
         mode = extension_mode(self.extensions)

@@ -317,7 +317,7 @@ class FrameSender(FrameParser):
                 self.send_frame(Frame(Opcode.PONG, data))
 
     def _build_pong(self) -> None:
-        pong = Frame(Opcode.PONG, self._pong)
+        pong = Frame(Opcode.PONG, self._pong or b"")
         data = pong.serialize(mask=self._client)
         self._pong = None
         if self.debug:

@@ -36,7 +36,6 @@ from .headers import (
     parse_upgrade,
     validate_subprotocols,
 )
-from .http11 import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, TypeAlias
 
+    from .http11 import Request, Response
     from .typing import ExtensionHeader, Origin, Subprotocol
     from .uri import WebSocketURI
 

@@ -40,14 +40,13 @@ from .stats import Stats
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import uuid
-    from typing import Union
 
     from .datastructures import Headers
     from .exceptions import ConnectionClosed
     from .http11 import Request, Response
     from .typing import BytesLike, LoggerLike
 
-    Event = Union[Request, Response, Frame]
+    Event = Request | Response | Frame
 else:
     Event = object
 

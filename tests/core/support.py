@@ -180,6 +180,28 @@ def on_way(impl: Any, side: str, way: str) -> Any:
     return protocol
 
 
+def everywhere(test: Callable[..., None]) -> Callable[..., None]:
+    """Make one case of a test that is to run for both sides, on each way out."""
+
+    def run(*args: Any) -> None:
+        for side in SIDES:
+            for way in WAYS:
+                test(*args, side, way)
+
+    if test.__code__.co_varnames[0] == "self":
+
+        def case(self: Any, impl: Any) -> None:
+            run(self, impl)
+
+    else:
+
+        def case(impl: Any) -> None:  # type: ignore[misc]
+            run(impl)
+
+    case.__name__, case.__doc__ = test.__name__, test.__doc__
+    return case
+
+
 def new_logger(level: int = logging.DEBUG) -> tuple[logging.Logger, list[str]]:
     """A logger, and the list that its lines go to."""
     logger, lines = logging.Logger("connection", level), list[str]()
@@ -213,7 +235,7 @@ def client_with_sample_key(
     return protocol
 
 
-Sent = tuple[int, bytes] | str  # first byte and payload, or "EOF"
+Sent = Any  # first byte and payload, or "EOF"
 
 
 def read_frames(data: bytes, side: str) -> list[Sent]:

@@ -154,7 +154,18 @@ def test_sec_35_three_and_four_bytes_at_every_split(impl: ModuleType) -> None:
 
 def test_sec_35_borders_of_unicode(impl: ModuleType) -> None:
     """SPEC-069: the first and last character of each range, before and behind text."""
-    codes = (0, 0x7F, 0x80, 0x7FF, 0x800, 0xFFF, 0x1000, 0xCFFF, 0xD000, 0xD7FF)
+    codes: tuple[int, ...] = (
+        0,
+        0x7F,
+        0x80,
+        0x7FF,
+        0x800,
+        0xFFF,
+        0x1000,
+        0xCFFF,
+        0xD000,
+        0xD7FF,
+    )
     codes += (0xE000, 0xFFFF, 0x10000, 0x3FFFF, 0x40000, 0xFFFFF, 0x100000, 0x10FFFF)
     for code in codes:
         for before in (0, 1, 7, 8, 63, 64, 65):

@@ -101,9 +101,7 @@ def test_spec_064_066_events_of_the_stream(impl: Any) -> None:
 
 def test_events_of_the_compressed_stream(impl: Any) -> None:
     """SPEC-066, SPEC-094, SPEC-095: control and plain frames leave the window."""
-    outcome = feed(
-        opened(impl, "client", [deflate(impl)]), [join("client", DEFLATED)]
-    )
+    outcome = feed(opened(impl, "client", [deflate(impl)]), [join("client", DEFLATED)])
     joined = b"".join(data for opcode, data, _ in outcome.events if opcode < 8)
     assert joined == b"Hello" * 3 + b"plain" + bytes(200)
     assert (PING, b"between", True) in outcome.events
@@ -296,7 +294,7 @@ class TestLimits:
                 protocol.receive_data(wire("server", CONT, bytes(size)))
             assert protocol.parser_exc is None
             protocol.receive_data(last)
-            assert protocol.parser_exc.max_fragments == limit
+            assert getattr(protocol.parser_exc, "max_fragments", None) == limit
             assert_failing(protocol, 1009, f"limit of {limit} fragments")
 
     def test_sec_08_default_number_of_fragments(self, impl: Any) -> None:

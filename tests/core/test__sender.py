@@ -24,6 +24,7 @@ from .support import (
     carry,
     close_payload,
     deflate,
+    everywhere,
     header,
     new_logger,
     on_way,
@@ -83,18 +84,16 @@ FRAMES: list[tuple[str, tuple[Any, ...], int, bytes]] = [
 
 
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize(("method", "args", "first", "payload"), FRAMES)
-def test_spec_060_061_frames(
-    impl: Any, side: str, method: str, args: tuple[Any, ...], first: int, payload: bytes
-) -> None:
+def test_spec_060_061_frames(impl: Any, side: str) -> None:
     """SPEC-060, SPEC-061, SPEC-071, SPEC-074: ``sent`` checks mask and length form."""
-    protocol = bare(impl, side)
-    assert getattr(protocol, method)(*args) is None
-    wanted: list[Sent] = [(first, payload)]
-    if (method, side) == ("fail", "server"):
-        wanted.append("EOF")
-    assert sent(protocol) == wanted
-    assert protocol.data_to_send() == []
+    for method, args, first, payload in FRAMES:
+        protocol = bare(impl, side)
+        assert getattr(protocol, method)(*args) is None
+        wanted: list[Sent] = [(first, payload)]
+        if (method, side) == ("fail", "server"):
+            wanted.append("EOF")
+        assert sent(protocol) == wanted
+        assert protocol.data_to_send() == []
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -108,6 +107,41 @@ def test_spec_057_058_lengths(impl: Any, side: str, size: int) -> None:
             protocol.debug = debug
             protocol.send_binary(kind(payload))
             assert sent(protocol) == [(FIN | BINARY, payload)]
+
+
+@everywhere
+def test_spec_068_sec_15_sends_in_other_states(impl: Any, side: str, way: str) -> None:
+    """SPEC-068, SPEC-079b, SEC-15: refused, and nothing is queued."""
+    calls: list[Step] = [
+        lambda p: p.send_text(b"x"),
+        lambda p: p.send_text("no bytes"),
+        lambda p: p.send_binary(b"x", False),
+        lambda p: p.send_continuation(b"x", True),
+        lambda p: p.send_close(1000),
+        lambda p: p.send_ping(b"x"),
+        lambda p: p.send_pong(b"x"),
+    ]
+    ways_there: list[tuple[Step, int]] = [
+        (lambda p: p.receive_data(wire(side, FIN | CLOSE)), 7),
+        (lambda p: p.receive_data(b"\xff"), 7),
+        (lambda p: p.fail(1006), 7),
+        (lambda p: p.send_eof(), 7),
+        (lambda p: p.receive_eof(), 7),
+        (lambda p: setattr(p, "state", impl.protocol.CONNECTING), 7),
+        (lambda p: setattr(p, "state", impl.protocol.CLOSED), 7),
+        (lambda p: p.send_close(1000), 5),  # control frames still may go out
+    ]
+    for begin, refused in ways_there:
+        protocol = on_way(impl, side, way)
+        begin(protocol)
+        protocol.data_to_send()
+        for call in calls[:refused]:
+            with pytest.raises(impl.exceptions.InvalidState):
+                call(protocol)
+        assert protocol.data_to_send() == []
+        for call in calls[refused:]:
+            call(protocol)
+        assert len(sent(protocol)) == 7 - refused
 
 
 class TestMessages:
@@ -292,8 +326,7 @@ BAD_DATA: list[tuple[Any, type[Exception]]] = [
 class TestRefused:
     """SEC-15: nothing is queued when one of the methods raises."""
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("way", WAYS)
+    @everywhere
     def test_sec_14_15_buffers(self, impl: Any, side: str, way: str) -> None:
         """SEC-14, SEC-15: of every send method; then the next message is right."""
         protocol = on_way(impl, side, way)
@@ -320,8 +353,7 @@ class TestRefused:
         stats = protocol.stats
         assert (stats.frames_sent, stats.messages_sent) == (3, 2)
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("way", WAYS)
+    @everywhere
     def test_sec_14_items_of_several_bytes(
         self, impl: Any, side: str, way: str
     ) -> None:
@@ -342,8 +374,7 @@ class TestRefused:
             protocol.send_ping(memoryview(array("I", range(32))))  # 128 bytes
         assert protocol.data_to_send() == []
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("way", WAYS)
+    @everywhere
     def test_spec_071_control_payloads(self, impl: Any, side: str, way: str) -> None:
         """SPEC-071, SEC-15: 126 bytes are one too many."""
         for size in (126, 127, 65536):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from .support import (
     BINARY,
     CLOSE,
@@ -13,14 +11,13 @@ from .support import (
     FIN,
     PING,
     PONG,
-    SIDES,
     STRAIGHT_WAYS,
     TEXT,
-    WAYS,
     Sent,
     bare,
     close_payload,
     events,
+    everywhere,
     new_logger,
     on_way,
     sent,
@@ -34,29 +31,18 @@ def ping(side: str, *payloads: bytes) -> bytes:
     return b"".join(wire(side, FIN | PING, payload) for payload in payloads)
 
 
-@pytest.fixture(params=SIDES)
-def side(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.mark.parametrize("payload", [b"", b"x", b"\x00\xff" * 62, bytes(125)])
-def test_spec_072_identical_payload(
-    impl: Any, side: str, way: str, payload: bytes
-) -> None:
+@everywhere
+def test_spec_072_identical_payload(impl: Any, side: str, way: str) -> None:
     """SPEC-072: each ping by itself."""
     protocol = on_way(impl, side, way)
-    for _ in range(3):
+    for payload in (b"", b"x", b"\x00\xff" * 62, bytes(125)):
         protocol.receive_data(ping(side, payload))
         assert sent(protocol) == [(FIN | PONG, payload)]
         assert events(protocol) == [(PING, payload, True)]
-    assert protocol.stats.frames_sent == 3
+    assert protocol.stats.frames_sent == 4
 
 
+@everywhere
 def test_spec_073_sec_07_the_latest_of_several(impl: Any, side: str, way: str) -> None:
     """SPEC-073, SEC-06, SEC-07: in one read; every ping is an event all the same."""
     protocol = on_way(impl, side, way)
@@ -68,9 +54,11 @@ def test_spec_073_sec_07_the_latest_of_several(impl: Any, side: str, way: str) -
     assert sent(protocol) == [(FIN | PONG, b"again")]
 
 
-@pytest.mark.parametrize("way", STRAIGHT_WAYS)
+@everywhere
 def test_spec_073_sec_07_the_latest_over_reads(impl: Any, side: str, way: str) -> None:
     """SPEC-073, SEC-07: as long as nobody fetched it; its place is the first's."""
+    if way not in STRAIGHT_WAYS:
+        return  # there, one pong for each read
     protocol = on_way(impl, side, way)
     protocol.send_binary(b"1", compress=False)
     for i in range(100):
@@ -85,6 +73,7 @@ def test_spec_073_sec_07_the_latest_over_reads(impl: Any, side: str, way: str) -
     assert len([item for item in output if item[0] == FIN | PONG]) == 1
 
 
+@everywhere
 def test_spec_072_before_the_answer_of_the_application(
     impl: Any, side: str, way: str
 ) -> None:
@@ -95,6 +84,7 @@ def test_spec_072_before_the_answer_of_the_application(
     assert sent(protocol) == [(FIN | PONG, b"1"), (FIN | TEXT, b"answer")]
 
 
+@everywhere
 def test_spec_066_072_inside_messages_both_ways(impl: Any, side: str, way: str) -> None:
     """SPEC-066, SPEC-072: between the fragments of ours and of theirs."""
     protocol = on_way(impl, side, way)
@@ -106,6 +96,7 @@ def test_spec_066_072_inside_messages_both_ways(impl: Any, side: str, way: str) 
     assert len(events(protocol)) == 3
 
 
+@everywhere
 def test_spec_072_not_behind_a_close(impl: Any, side: str, way: str) -> None:
     """SPEC-072, SPEC-079c: what comes behind a Close has no answer."""
     protocol = on_way(impl, side, way)
@@ -117,6 +108,7 @@ def test_spec_072_not_behind_a_close(impl: Any, side: str, way: str) -> None:
     assert [opcode for opcode, *_ in events(protocol)] == [CLOSE]
 
 
+@everywhere
 def test_spec_072_before_a_close(impl: Any, side: str, way: str) -> None:
     """SPEC-072: the pong of a ping that came before, and nothing behind the end."""
     protocol = on_way(impl, side, way)
@@ -125,6 +117,7 @@ def test_spec_072_before_a_close(impl: Any, side: str, way: str) -> None:
     assert sent(protocol) == wanted
 
 
+@everywhere
 def test_spec_072_079c_after_our_close(impl: Any, side: str, way: str) -> None:
     """SPEC-072, SPEC-079c: a pong is no data frame."""
     protocol = on_way(impl, side, way)
@@ -134,28 +127,25 @@ def test_spec_072_079c_after_our_close(impl: Any, side: str, way: str) -> None:
     assert sent(protocol) == wanted
 
 
-@pytest.mark.parametrize("end", ["close", "offence", "eof"])
+@everywhere
 def test_spec_079d_nothing_behind_the_half_close(
-    impl: Any, side: str, way: str, end: str
+    impl: Any, side: str, way: str
 ) -> None:
     """SPEC-079d: pings in the very read that ends the connection."""
-    protocol = on_way(impl, side, way)
-    protocol.send_close(1000)
-    protocol.data_to_send()
-    if end == "close":
-        protocol.receive_data(ping(side, b"1", b"2") + wire(side, FIN | CLOSE))
-    elif end == "offence":
-        protocol.receive_data(ping(side, b"1", b"2") + b"\xff")
-    else:
-        protocol.receive_data(ping(side, b"1", b"2"))
-    assert protocol.state is impl.protocol.CLOSING
-    protocol.receive_eof()
-    chunks = protocol.data_to_send()
-    assert chunks.index(b"") == len(chunks) - 1
-    assert all(type(chunk) is bytes for chunk in chunks)
-    assert protocol.eof_sent
+    for end in (b"", b"\xff", wire(side, FIN | CLOSE)):
+        protocol = on_way(impl, side, way)
+        protocol.send_close(1000)
+        protocol.data_to_send()
+        protocol.receive_data(ping(side, b"1", b"2") + end)
+        assert protocol.state is impl.protocol.CLOSING
+        protocol.receive_eof()
+        chunks = protocol.data_to_send()
+        assert chunks.index(b"") == len(chunks) - 1
+        assert all(type(chunk) is bytes for chunk in chunks)
+        assert protocol.eof_sent
 
 
+@everywhere
 def test_spec_072_with_a_failure(impl: Any, side: str, way: str) -> None:
     """SPEC-072, SPEC-076: the valid frames before the offence count."""
     protocol = on_way(impl, side, way)
@@ -167,6 +157,7 @@ def test_spec_072_with_a_failure(impl: Any, side: str, way: str) -> None:
     assert events(protocol) == [(PING, b"1", True)]
 
 
+@everywhere
 def test_no_pong_after_a_half_close(impl: Any, side: str, way: str) -> None:
     """send_eof() by the caller: nothing more goes out, but what comes in is read."""
     protocol = on_way(impl, side, way)
@@ -176,6 +167,7 @@ def test_no_pong_after_a_half_close(impl: Any, side: str, way: str) -> None:
     assert len(events(protocol)) == 2
 
 
+@everywhere
 def test_a_pong_waits_before_a_half_close(impl: Any, side: str, way: str) -> None:
     protocol = on_way(impl, side, way)
     protocol.receive_data(ping(side, b"1"))
@@ -184,6 +176,7 @@ def test_a_pong_waits_before_a_half_close(impl: Any, side: str, way: str) -> Non
     assert sent(protocol) == [(FIN | PONG, b"1"), "EOF"]
 
 
+@everywhere
 def test_spec_074_unasked_pongs(impl: Any, side: str, way: str) -> None:
     """SPEC-074: they are events, and have no answer."""
     protocol = on_way(impl, side, way)
@@ -196,6 +189,7 @@ def test_spec_074_unasked_pongs(impl: Any, side: str, way: str) -> None:
     assert sent(protocol) == [(FIN | PONG, b"ours"), (FIN | PING, b"ours")]
 
 
+@everywhere
 def test_a_pong_of_the_user_does_not_replace_ours(
     impl: Any, side: str, way: str
 ) -> None:

@@ -174,6 +174,14 @@ def test_requests(impl: Any, ident: str) -> None:
             assert protocol.eof_sent != opened
 
 
+def test_lines_over_the_limit(impl: Any) -> None:
+    """SPEC-023: one byte more than in D-57 and D-58 is too much for both."""
+    for package in (theirs, impl):
+        request_line = start(f"GET /{LONG[13:]} HTTP/1.1")
+        assert answer(served(package, request_line)) == "414"
+        assert answer(served(package, lines("X", LONG[2:]))) == "431"
+
+
 def head_of(protocol: Any) -> tuple[str, dict[str, str], bytes]:
     line, pairs, body = parse_head(b"".join(protocol.data_to_send()))
     return line, dict(pairs), body

@@ -16,7 +16,6 @@ from .support import (
     PONG,
     SIDES,
     TEXT,
-    WAYS,
     Sent,
     assert_failing,
     bare,
@@ -24,11 +23,13 @@ from .support import (
     close_payload,
     cuts,
     events,
+    everywhere,
     feed,
     new_logger,
     on_way,
     other,
     sent,
+    side_of,
     wire,
 )
 
@@ -59,22 +60,21 @@ def verdict(impl: Any, protocol: Any) -> str:
 class TestPeerCloses:
     """SPEC-079a, SPEC-079f: the peer begins the closing handshake."""
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("way", WAYS)
-    @pytest.mark.parametrize(
-        ("payload", "code", "reason"),
-        [
+    @everywhere
+    def test_spec_079a_answer(self, impl: Any, side: str, way: str) -> None:
+        """SPEC-079a, SPEC-079e, SPEC-079f, SPEC-077: echoed, and remembered."""
+        for payload, code, reason in (
             (b"", 1005, ""),
             (b"\x03\xe8", 1000, ""),
             (b"\x03\xe9gr\xc3\xbc\xc3\x9f", 1001, "gr\u00fc\u00df"),
             (b"\x0f\xa0" + b"x" * 123, 4000, "x" * 123),
-        ],
-    )
-    def test_spec_079a_answer(
-        self, impl: Any, side: str, way: str, payload: bytes, code: int, reason: str
+        ):
+            self.check_answer(impl, on_way(impl, side, way), payload, code, reason)
+
+    def check_answer(
+        self, impl: Any, protocol: Any, payload: bytes, code: int, reason: str
     ) -> None:
-        """SPEC-079a, SPEC-079e, SPEC-079f, SPEC-077: echoed, and remembered."""
-        protocol = on_way(impl, side, way)
+        side = side_of(protocol)
         protocol.receive_data(wire(side, FIN | CLOSE, payload))
         assert protocol.state is impl.protocol.CLOSING
         close = impl.frames.Close(code, reason)
@@ -173,12 +173,15 @@ class TestWeClose:
     """SPEC-079: we begin the closing handshake."""
 
     @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("answer", [1000, 1001, 1002, 1011, 3000, None])
-    @pytest.mark.parametrize("code", [None, 1000, 1001, 1008, 4000])
-    def test_spec_079d_complete(
+    def test_spec_079d_complete(self, impl: Any, side: str) -> None:
+        """SPEC-079c, SPEC-079d, SPEC-079e: frames are read until the Close comes."""
+        for code in (None, 1000, 1001, 1008, 4000):
+            for answer in (None, 1000, 1001, 1002, 1011, 3000):
+                self.check_complete(impl, side, code, answer)
+
+    def check_complete(
         self, impl: Any, side: str, code: int | None, answer: int | None
     ) -> None:
-        """SPEC-079c, SPEC-079d, SPEC-079e: frames are read until the Close comes."""
         protocol = bare(impl, side)
         protocol.send_close(code)
         assert protocol.state is impl.protocol.CLOSING
@@ -280,8 +283,7 @@ class TestWeClose:
 class TestFail:
     """SPEC-076: fail(), by the caller."""
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("way", WAYS)
+    @everywhere
     def test_spec_076_while_open(self, impl: Any, side: str, way: str) -> None:
         """SPEC-076: a Close, the half-close of a server, and deafness."""
         protocol = on_way(impl, side, way)
@@ -342,8 +344,7 @@ class TestFail:
 class TestLost:
     """SPEC-079g: the stream ends without a Close."""
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("way", WAYS)
+    @everywhere
     def test_spec_079g_while_open(self, impl: Any, side: str, way: str) -> None:
         """SPEC-079f, SPEC-079g: a failure, 1006, nothing sent but the half-close."""
         protocol = on_way(impl, side, way)

@@ -18,7 +18,6 @@ from .support import (
     RSV1,
     SIDES,
     TEXT,
-    WAYS,
     assert_failing,
     bare,
     close_payload,
@@ -26,6 +25,7 @@ from .support import (
     deflate,
     deflated,
     events,
+    everywhere,
     feed,
     new_logger,
     on_way,
@@ -130,8 +130,7 @@ class TestRecvFrame:
         protocol.receive_data(wire(side, FIN | CLOSE, close_payload(1008)))
         assert (protocol.close_rcvd is None) == (method == "fail")
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("way", WAYS)
+    @everywhere
     def test_called(self, impl: Any, side: str, way: str) -> None:
         """As if the frame had come in, whatever way the answers take."""
         protocol = on_way(impl, side, way)
@@ -305,23 +304,21 @@ class TestFaults:
     """api.md: a bug of our own is 1011, details in the log, none on the wire."""
 
     @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("first", [FIN | TEXT, FIN | PING, FIN | CLOSE])
     @pytest.mark.parametrize(
         "exc", [ValueError("secret"), KeyError("secret"), MemoryError("secret")]
     )
-    def test_spec_076_a_bug(
-        self, impl: Any, side: str, first: int, exc: Exception
-    ) -> None:
-        """SPEC-076"""
-        protocol, records = raising(impl, exc, side)
-        protocol.receive_data(wire(side, first))
-        assert protocol.parser_exc is exc
-        assert protocol.close_sent == impl.frames.Close(1011, "")
-        (record,) = records
-        assert record.levelno == logging.ERROR
-        assert record.exc_info is not None
-        assert record.exc_info[1] is exc
-        assert_failing(protocol, 1011)
+    def test_spec_076_a_bug(self, impl: Any, side: str, exc: Exception) -> None:
+        """SPEC-076: whatever the frame."""
+        for first in (FIN | TEXT, FIN | PING, FIN | CLOSE):
+            protocol, records = raising(impl, exc, side)
+            protocol.receive_data(wire(side, first))
+            assert protocol.parser_exc is exc
+            assert protocol.close_sent == impl.frames.Close(1011, "")
+            (record,) = records
+            assert record.levelno == logging.ERROR
+            assert record.exc_info is not None
+            assert record.exc_info[1] is exc
+            assert_failing(protocol, 1011)
 
     def test_a_bug_while_closing(self, impl: Any) -> None:
         """No second close frame, but the end all the same."""

@@ -241,7 +241,7 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
 
     """
 
-    name = NAME
+    name: Any = NAME
 
     def __init__(
         self,
@@ -302,7 +302,7 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
 
     """
 
-    name = NAME
+    name: Any = NAME
 
     def __init__(
         self,
