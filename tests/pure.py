@@ -38,5 +38,5 @@ class SourceFinder:
 def load_pure() -> ModuleType:
     """The package in its interpreted form."""
     if not any(finder is SourceFinder for finder in sys.meta_path):
-        sys.meta_path.insert(0, SourceFinder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, SourceFinder)
     return importlib.import_module(NAME)

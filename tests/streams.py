@@ -51,10 +51,14 @@ def cut(rng: random.Random, data: bytes, most: int) -> Pieces:
 
 
 class Window:
-    """Compresses messages one after the other, each with settings of its own."""
+    """Compresses messages one after the other, each with settings of its own.
 
-    def __init__(self) -> None:
+    ``final`` tells how many of them end in a block with BFINAL.
+    """
+
+    def __init__(self, final: float = 0.1) -> None:
         self.history = b""
+        self.final = final
 
     def compress(self, rng: random.Random, data: bytes) -> bytes:
         """A message whose blocks may refer to those before (RFC 7692, 7.2)."""
@@ -63,7 +67,7 @@ class Window:
             level, zlib.DEFLATED, -15, rng.randint(1, 9), strategy, self.history
         )
         self.history = (self.history + data)[-32768:]
-        if rng.random() < 0.1:  # one block with BFINAL, as in section 7.2.3.4
+        if rng.random() < self.final:  # as in section 7.2.3.4
             return deflater.compress(data) + deflater.flush(zlib.Z_FINISH) + b"\0"
         flush = rng.choice((zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH))
         return (deflater.compress(data) + deflater.flush(flush))[:-4] or b"\0"

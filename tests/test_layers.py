@@ -19,12 +19,7 @@ from .source import modules, walk_runtime
 
 LAYERS = {
     1: [
-        "version",
-        "",
-        "environment",
-        "constants",
-        "typing",
-        "_dataclass",
+        *("version", "", "environment", "constants", "typing", "_dataclass"),
         "exceptions",
     ],
     2: [
@@ -35,10 +30,7 @@ LAYERS = {
         *("extensions", "extensions.base", "extensions.negotiation"),
         *("extensions._zstream", "extensions.permessage_deflate"),
     ],
-    4: [
-        *("_parser", "_sender", "protocol", "_responses", "handshake", "server"),
-        "client",
-    ],
+    4: ["_parser", "_sender", "protocol", "handshake", "server", "client"],
     7: ["_serve"],
     8: ["cli", "__main__"],
 }

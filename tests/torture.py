@@ -275,9 +275,16 @@ class Failure(Exception):
 class Torture:
     """Tries inputs on all forms."""
 
-    def __init__(self, forms: dict[str, ModuleType], seed: int) -> None:
+    def __init__(
+        self,
+        forms: dict[str, ModuleType],
+        seed: int,
+        pool: int = POOL,
+        flood: int = FLOOD,
+    ) -> None:
         self.forms = forms
         self.rng = random.Random(seed)
+        self.flood_size = flood
         self.count = 0
         self.records = Records()
         self.loggers = {}
@@ -286,7 +293,7 @@ class Torture:
             logger.addHandler(self.records)
             self.loggers[level] = logger
         self.pools = {
-            name: [kind.generate(self.rng) for _ in range(POOL)]
+            name: [kind.generate(self.rng) for _ in range(pool)]
             for name, kind in KINDS.items()
         }
         self.kinds = list(KINDS)
@@ -332,7 +339,7 @@ class Torture:
         rng = self.rng
         if rng.random() < 0.2:
             return self.next_plan(kind)
-        data = streams.flood(rng, KINDS[kind].masked, FLOOD)
+        data = streams.flood(rng, KINDS[kind].masked, self.flood_size)
         if kind in ("request", "response"):
             parts = rng.choice(self.pools[kind])
             data = b"".join(parts[: parts.index(b"\r\n") + 1]) + data

@@ -62,8 +62,6 @@ class ClientProtocol(Protocol):
         "available_extensions",
         "available_subprotocols",
         "key",
-        "origin",
-        "subprotocol",
         "uri",
     )
 

@@ -36,6 +36,7 @@ from .headers import (
     parse_upgrade,
     validate_subprotocols,
 )
+from .http11 import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, TypeAlias
 
-    from .http11 import Request, Response
+    from .http11 import Response
     from .typing import ExtensionHeader, Origin, Subprotocol
     from .uri import WebSocketURI
 
@@ -271,6 +272,9 @@ def check_upgrade_response(response: Response, key: str) -> None:
         raise InvalidStatus(response)
     index = response.headers._index
     _check_upgrade(index)
+    upgrade = _single(index, "Upgrade")
+    if upgrade.lower() != "websocket":  # one in a list will do in requests only
+        raise InvalidUpgrade("Upgrade", upgrade)
     accept = _single(index, "Sec-WebSocket-Accept")
     if accept != accept_key(key):
         raise InvalidHeaderValue("Sec-WebSocket-Accept", accept)

@@ -400,8 +400,8 @@ class RequestParser(_HeadParser):
             InvalidMessage: always.
         """
         if self._buffer or self._started or self._skipped:
-            raise InvalidMessage("stream ended inside the request")
-        raise InvalidMessage("stream ended before the request")
+            raise InvalidMessage("stream ended inside the request") from EOFError()
+        raise InvalidMessage("stream ended before the request") from EOFError()
 
 
 def _parse_status_line(line: str) -> tuple[int, str]:
@@ -480,7 +480,8 @@ class ResponseParser(_HeadParser):
         """
         if self._headers is not None and self._body.ends_with_stream:
             return self._response(self._headers)
-        raise InvalidMessage("stream ended before the end of the response")
+        text = "stream ended before the end of the response"
+        raise InvalidMessage(text) from EOFError()
 
     def _response(self, headers: Headers) -> Response:
         status, reason = self._start

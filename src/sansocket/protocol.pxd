@@ -12,6 +12,8 @@ cdef tuple _STATES
 
 cdef class Protocol(FrameSender):
     cdef readonly object side
+    cdef public object origin
+    cdef public object subprotocol
     cdef public object close_rcvd
     cdef public object close_sent
     cdef public object close_rcvd_then_sent

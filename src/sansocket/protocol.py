@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from .datastructures import Headers
     from .exceptions import ConnectionClosed
     from .http11 import Request, Response
-    from .typing import BytesLike, LoggerLike
+    from .typing import BytesLike, LoggerLike, Origin, Subprotocol
 
     Event = Request | Response | Frame
 else:
@@ -64,7 +64,7 @@ __all__ = [
     "State",
 ]
 
-# The compiled form keeps these as C values, which no public name can be.
+# C values in the compiled form, which no public name can be.
 _CONNECTING, _OPEN, _CLOSING, _CLOSED = range(4)
 _STATES = STATES
 _HEAD, _HOLD, _FRAMES, _DISCARD = HEAD, HOLD, FRAMES, DISCARD
@@ -142,6 +142,8 @@ class Protocol(FrameSender):
         )
         self.side = side
         self.validate_utf8 = validate_utf8
+        self.origin: Origin | None = None
+        self.subprotocol: Subprotocol | None = None
         self.close_rcvd: Close | None = None
         self.close_sent: Close | None = None
         self.close_rcvd_then_sent: bool | None = None
@@ -493,8 +495,5 @@ def _to_state(state: State) -> int:
     return int(state)
 
 
-_LOGGERS = (
-    logging.getLogger("sansocket.server"),
-    logging.getLogger("sansocket.client"),
-)
+_LOGGERS = [logging.getLogger(f"sansocket.{side.name.lower()}") for side in Side]
 _recv_frame = Protocol.recv_frame

@@ -8,8 +8,6 @@ cdef class ServerProtocol(Protocol):
     cdef public object available_extensions
     cdef public object available_subprotocols
     cdef public object hosts
-    cdef public object origin
-    cdef public object subprotocol
     cdef object _selector
     cdef RequestParser _head
 

@@ -95,8 +95,6 @@ class ServerProtocol(Protocol):
         self.available_extensions = extensions
         self.available_subprotocols = subprotocols
         self.hosts = hosts
-        self.origin: Origin | None = None
-        self.subprotocol: Subprotocol | None = None
         self._selector = select_subprotocol
         self._head: RequestParser | None = None
         if state == CONNECTING:

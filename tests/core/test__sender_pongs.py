@@ -200,6 +200,25 @@ def test_a_pong_of_the_user_does_not_replace_ours(
     assert sent(protocol) == [(FIN | PONG, b"1"), (FIN | PONG, b"own")]
 
 
+@everywhere
+def test_spec_072_a_ping_that_the_caller_hands_in(
+    impl: Any, side: str, way: str
+) -> None:
+    """SPEC-072: recv_frame(), with no read that ends; before the half-close if any."""
+    protocol = on_way(impl, side, way)
+    frame = impl.frames.Frame(impl.frames.Opcode.PING, b"1")
+    for queued in (True, False):
+        if queued:
+            protocol.send_binary(b"x", compress=False)
+        protocol.recv_frame(frame)
+        protocol.recv_frame(frame)
+        assert sent(protocol) == [(FIN | BINARY, b"x")] * queued + [(FIN | PONG, b"1")]
+    protocol.recv_frame(frame)
+    protocol.send_eof()
+    assert sent(protocol)[-1] == "EOF"
+    assert sent(protocol) == []
+
+
 def test_debug_names_the_pong_that_was_sent(impl: Any) -> None:
     """Not those that were overtaken."""
     logger, lines = new_logger()

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from . import test_differences_handshake
-from .reference import PAGE, ROWS, outcome, theirs
+from .reference import PAGE, ROWS, needs_release, outcome, theirs
 from .support import (
     BINARY,
     CLOSE,
@@ -39,6 +39,8 @@ from .support import (
     plain,
     wire,
 )
+
+pytestmark = needs_release
 
 HELLO = bytes.fromhex("f248cdc9c90700")
 STORED = zlib.compressobj(0, wbits=-15)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from .reference import answer, theirs
+from .reference import answer, needs_release, theirs
 from .support import (
     FIN,
     PING,
@@ -23,6 +23,8 @@ from .support import (
     request_bytes,
     response_bytes,
 )
+
+pytestmark = needs_release
 
 PLAIN = request_bytes()
 LONG = "a" * 8192

@@ -631,7 +631,7 @@ CLIENT_CONFIGS: list[tuple[Any, ...]] = [
 SERVER_CONFIGS: list[tuple[Any, ...]] = [
     (False, False, None, None),
     (True, False, None, None),
-    (False, True, 9, 8),
+    (False, True, 9, 9),
     (True, True, 12, 12),
     (False, False, 15, None),
 ]

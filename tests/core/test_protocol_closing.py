@@ -266,6 +266,19 @@ class TestWeClose:
             assert (protocol.close_code, protocol.close_reason) == (1000, "bye")
         assert (ours.close_rcvd_then_sent, theirs.close_rcvd_then_sent) == (False, True)
 
+    @pytest.mark.parametrize("side", SIDES)
+    def test_refused(self, impl: Any, side: str) -> None:
+        """SPEC-077, SEC-15: nothing has happened, and a valid call may follow."""
+        protocol = bare(impl, side)
+        refused: list[tuple[Any, ...]] = [(None, "why"), (1005,), (1000, "x" * 124)]
+        for args in refused:
+            with pytest.raises(impl.exceptions.ProtocolError):
+                protocol.send_close(*args)
+            assert protocol.state is impl.protocol.OPEN
+            assert protocol.close_sent is None
+        protocol.send_close(1000, "x" * 123)
+        assert len(sent(protocol)) == 1
+
     def test_spec_078_code_for_clients(self, impl: Any) -> None:
         """SPEC-078, SPEC-053, choice i: 1010 may be sent by a client only."""
         client, server = bare(impl, "client"), bare(impl, "server")
