@@ -46,7 +46,7 @@ class Bad(NamedTuple):
     tells: int
     code: int = 1002
     before: tuple[tuple[int, bytes], ...] = (HELLO,)
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {}  # noqa: RUF012 - of a named tuple
     deflate: bool = False
     wrong_mask: bool = False
 
@@ -119,19 +119,20 @@ BAD = [
     Bad("spec_065 text in a message", bytes((0x81, 0)), 1, before=IN_TEXT),
     Bad("spec_065 binary in a message", bytes((0x02, 0)), 1, before=IN_TEXT),
     *(
-        Bad(f"spec_060 spec_061 mask of {o:#x}", bytes((FIN | o, 5)), 2, wrong_mask=True)
+        Bad(
+            f"spec_060 spec_061 mask of {o:#x}", bytes((FIN | o, 5)), 2, wrong_mask=True
+        )
         for o in (1, 2, 8, 9, 0xA)
     ),
-    *(
-        Bad(f"spec_058 16 bits for {n}", short(0x82, n), 4)
-        for n in (0, 1, 5, 124, 125)
-    ),
+    *(Bad(f"spec_058 16 bits for {n}", short(0x82, n), 4) for n in (0, 1, 5, 124, 125)),
     *(
         Bad(f"spec_058 64 bits for {n}", long(0x82, n), 8)
         for n in (0, 5, 125, 126, 65535)
     ),
     *(
-        Bad(f"spec_059 sec_11 top bit {n:#x}", long(0x82, n), 3, options={"max_size": m})
+        Bad(
+            f"spec_059 sec_11 top bit {n:#x}", long(0x82, n), 3, options={"max_size": m}
+        )
         for n in (2**63, 2**63 + 5, 2**64 - 1)
         for m in (2**20, None, (None, None), 2**62)
     ),
@@ -206,9 +207,7 @@ def test_same_refusal_however_it_is_cut(impl: Any, bad: Bad, side: str) -> None:
     assert whole.close_sent == bad.code
     assert whole.error
     assert whole.state == "CLOSING"
-    delivered = [
-        (first & 0xF, payload, first >= 0x80) for first, payload in bad.before
-    ]
+    delivered = [(first & 0xF, payload, first >= 0x80) for first, payload in bad.before]
     assert whole.events == delivered
     for chunks in cuts(stream):
         assert feed(build(impl, bad, side), chunks) == whole

@@ -140,10 +140,8 @@ def test_sec_35_three_and_four_bytes_at_every_split(impl: ModuleType) -> None:
     for data in map(bytes, itertools.chain(three, four)):
         unfinished = valid_prefix(data)
         size = len(data)
-        if unfinished is None:
-            expected = -1
-        else:
-            expected = packed(data[size - unfinished :])
+        rest = b"" if unfinished is None else data[size - unfinished :]
+        expected = -1 if unfinished is None else packed(rest)
         assert check(impl, 0, data) == expected, data
         assert one_by_one(impl, data) == first_impossible(data), data
         for split in range(1, size):

@@ -179,7 +179,7 @@ def test_sec_19_truncated_after_other_messages(impl: ModuleType) -> None:
 def test_spec_102_not_deflate(impl: ModuleType, data: str, final: bool) -> None:
     """SPEC-102: what zlib refuses, with or without the end of the message."""
     stream = inflater(impl)
-    with pytest.raises(impl.exceptions.ProtocolError) as caught:
+    with pytest.raises(impl.exceptions.ProtocolError) as caught:  # noqa: PT012 - in either
         stream.inflate(bytes.fromhex(data), final, LOTS)
         stream.inflate(b"", True, LOTS)
     assert "\n" not in str(caught.value)
@@ -353,7 +353,7 @@ def test_sec_14_deflate_refuses_what_is_no_buffer(impl: ModuleType) -> None:
 def test_settings_that_zlib_refuses(
     impl: ModuleType, arguments: tuple[int, ...]
 ) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError):  # noqa: PT011 - zlib's words or ours
         impl.extensions._zstream.Deflater(*arguments)
 
 

@@ -27,6 +27,7 @@ from .support import (
     FIN,
     KEY,
     PING,
+    PONG,
     RSV1,
     TEXT,
     close_payload,
@@ -82,7 +83,12 @@ INCOMING = {
         {"max_size": None},
     ),
     "D-04": Case(
-        (b"\x82\xff\x80" + bytes(7) + KEY, b"\x89\xfe\x40\x00" + KEY),
+        (
+            b"\x82\xff\x80" + bytes(7) + KEY,
+            b"\x89\xfe\x40\x00" + KEY,
+            b"\xb1\xfe\x40\x00" + KEY,
+            b"\x80\xfe\x40\x00" + KEY,
+        ),
         "fails with 1009",
         "fails with 1002",
         {"max_size": 1000},
@@ -135,6 +141,12 @@ INCOMING = {
         "fails with 1009",
         "delivers",
         {"max_size": 1000},
+    ),
+    "D-17": Case(
+        (masked(FIN | PING, bytes(101)), masked(FIN | PONG, bytes(101))),
+        "fails with 1009",
+        "delivers",
+        {"max_size": (1000, 100)},
     ),
 }
 
@@ -205,7 +217,7 @@ def step(call: Callable[..., Any], *args: Any, **options: Any) -> str:
     return ""
 
 
-def test_d_17_state_before_order(impl: Any) -> None:
+def test_d_18_state_before_order(impl: Any) -> None:
     for package, error in ((theirs, "ProtocolError"), (impl, "InvalidState")):
         protocol = opened(package, "server")
         protocol.send_close()
@@ -213,7 +225,7 @@ def test_d_17_state_before_order(impl: Any) -> None:
 
 
 @pytest.mark.parametrize("side", ["server", "client"])
-def test_d_18_control_frames_at_the_end(impl: Any, side: str) -> None:
+def test_d_19_control_frames_at_the_end(impl: Any, side: str) -> None:
     """SPEC-079c: not behind the half-close, nor to a peer that has closed."""
     for package, error in ((theirs, ""), (impl, "InvalidState")):
         protocol = opened(package, side)
@@ -226,7 +238,7 @@ def test_d_18_control_frames_at_the_end(impl: Any, side: str) -> None:
             assert (failed.data_to_send()[-1] == b"") == (package is impl)
 
 
-def test_d_19_data_behind_the_half_close(impl: Any) -> None:
+def test_d_20_data_behind_the_half_close(impl: Any) -> None:
     for package, error in ((theirs, ""), (impl, "InvalidState")):
         protocol = opened(package, "server")
         protocol.send_eof()
@@ -234,21 +246,21 @@ def test_d_19_data_behind_the_half_close(impl: Any) -> None:
         assert (protocol.data_to_send() == [b""]) == (package is impl)
 
 
-def test_d_20_close_inside_a_message(impl: Any) -> None:
+def test_d_21_close_inside_a_message(impl: Any) -> None:
     for package, error in ((theirs, ""), (impl, "ProtocolError")):
         protocol = opened(package, "server")
         protocol.send_text(b"", fin=False)
         assert step(protocol.send_close, 1000) == error
 
 
-def test_d_21_reason_that_cannot_be_encoded(impl: Any) -> None:
+def test_d_22_reason_that_cannot_be_encoded(impl: Any) -> None:
     """SPEC-070."""
     for package, error in ((theirs, "UnicodeEncodeError"), (impl, "ProtocolError")):
         protocol = opened(package, "server")
         assert step(protocol.send_close, 1000, "\ud800") == error
 
 
-def test_d_22_code_1010_of_a_server(impl: Any) -> None:
+def test_d_23_code_1010_of_a_server(impl: Any) -> None:
     """SPEC-078."""
     for package, error in ((theirs, ""), (impl, "ProtocolError")):
         for method in ("send_close", "fail"):
@@ -256,7 +268,7 @@ def test_d_22_code_1010_of_a_server(impl: Any) -> None:
             assert step(getattr(protocol, method), 1010) == error
 
 
-def test_d_23_nothing_changes_if_sending_raises(impl: Any) -> None:
+def test_d_24_nothing_changes_if_sending_raises(impl: Any) -> None:
     """SEC-15."""
     for package, error in ((theirs, "ProtocolError"), (impl, "")):
         protocol = opened(package, "server")
@@ -264,7 +276,7 @@ def test_d_23_nothing_changes_if_sending_raises(impl: Any) -> None:
         assert step(protocol.send_text, b"text") == error
 
 
-def test_d_24_items_of_several_bytes(impl: Any) -> None:
+def test_d_25_items_of_several_bytes(impl: Any) -> None:
     """SEC-14: a length counts bytes."""
     numbers = array.array("I", [1, 2])
     size = len(numbers.tobytes())
@@ -274,14 +286,14 @@ def test_d_24_items_of_several_bytes(impl: Any) -> None:
         assert protocol.data_to_send() == [b"\x82%c" % length + numbers.tobytes()]
 
 
-def test_d_25_strided_payload(impl: Any) -> None:
+def test_d_26_strided_payload(impl: Any) -> None:
     for package, error in ((theirs, ""), (impl, "BufferError")):
         protocol = opened(package, "client")
         data = memoryview(b"abcdef")[::2]
         assert step(protocol.send_binary, data) == error
 
 
-def test_d_26_large_payload(impl: Any) -> None:
+def test_d_27_large_payload(impl: Any) -> None:
     frames = []
     for package, chunks in ((theirs, 1), (impl, 2)):
         protocol = opened(package, "server")
@@ -292,14 +304,14 @@ def test_d_26_large_payload(impl: Any) -> None:
     assert frames[0] == frames[1]
 
 
-def test_d_27_empty_compressed_fragment(impl: Any) -> None:
+def test_d_28_empty_compressed_fragment(impl: Any) -> None:
     for package, payload in ((theirs, b"\x00\x00\x00\xff\xff"), (impl, b"")):
         protocol = opened(package, "server", [deflate(package)])
         protocol.send_text(b"", fin=False)
         assert protocol.data_to_send() == [plain(RSV1 | TEXT, payload)]
 
 
-def test_d_28_failing_without_a_close_frame(impl: Any) -> None:
+def test_d_29_failing_without_a_close_frame(impl: Any) -> None:
     for package, state in ((theirs, "OPEN"), (impl, "CLOSING")):
         protocol = opened(package, "server")
         protocol.fail(1006)
@@ -311,7 +323,7 @@ def test_d_28_failing_without_a_close_frame(impl: Any) -> None:
 # What can be read, and what can be made
 
 
-def test_d_29_limit_in_the_exception(impl: Any) -> None:
+def test_d_30_limit_in_the_exception(impl: Any) -> None:
     sizes = []
     for package in (theirs, impl):
         protocol = opened(package, "server", max_size=10)
@@ -322,7 +334,7 @@ def test_d_29_limit_in_the_exception(impl: Any) -> None:
     assert sizes == [(11, 10), (None, None)]
 
 
-def test_d_30_texts(impl: Any) -> None:
+def test_d_31_texts(impl: Any) -> None:
     texts = []
     for package in (theirs, impl):
         close = package.frames.Close(1000, "")
@@ -337,7 +349,7 @@ def test_d_30_texts(impl: Any) -> None:
     assert texts[0] & texts[1] == {"as given"}
 
 
-def test_d_31_code_and_reason_of_the_exception(impl: Any) -> None:
+def test_d_32_code_and_reason_of_the_exception(impl: Any) -> None:
     for package, warned in ((theirs, 2), (impl, 0)):
         error = package.exceptions.ConnectionClosedError(None, None)
         with warnings.catch_warnings(record=True) as caught:
@@ -346,7 +358,7 @@ def test_d_31_code_and_reason_of_the_exception(impl: Any) -> None:
         assert len(caught) == warned
 
 
-def test_d_32_class_of_a_code(impl: Any) -> None:
+def test_d_33_class_of_a_code(impl: Any) -> None:
     for package, kind in ((theirs, theirs.frames.CloseCode), (impl, int)):
         protocol = opened(package, "server")
         protocol.receive_eof()
@@ -358,7 +370,7 @@ def test_d_32_class_of_a_code(impl: Any) -> None:
         assert type(failed.close_sent.code) is kind
 
 
-def test_d_33_internals(impl: Any) -> None:
+def test_d_34_internals(impl: Any) -> None:
     names = "accept_called current_size discard events expect_continuation_frame"
     names += " parse parser reader writes"
     for package in (theirs, impl):
@@ -371,7 +383,7 @@ def test_d_33_internals(impl: Any) -> None:
         assert ("_exception" in {field.name for field in fields}) == (package is theirs)
 
 
-def test_d_34_limits_are_arguments(impl: Any) -> None:
+def test_d_35_limits_are_arguments(impl: Any) -> None:
     """SEC-08."""
     variables = re.findall(
         r"WEBSOCKETS_MAX_\w+",
@@ -387,13 +399,13 @@ def test_d_34_limits_are_arguments(impl: Any) -> None:
         assert error == "TypeError"
 
 
-def test_d_35_negative_limit(impl: Any) -> None:
+def test_d_36_negative_limit(impl: Any) -> None:
     for package, error in ((theirs, ""), (impl, "ValueError")):
         kind = package.server.ServerProtocol
         assert step(kind, max_size=-1) == error
 
 
-def test_d_36_settings_of_the_extension(impl: Any) -> None:
+def test_d_37_settings_of_the_extension(impl: Any) -> None:
     """SEC-20."""
     for package, bits, unknown in (
         (theirs, "AssertionError", ""),
@@ -411,7 +423,7 @@ def test_d_36_settings_of_the_extension(impl: Any) -> None:
     assert protocol.accept(make_request(theirs, offer)).status_code == 500
 
 
-def test_d_37_attributes_of_a_frame(impl: Any) -> None:
+def test_d_38_attributes_of_a_frame(impl: Any) -> None:
     compiled = impl._kernels.COMPILED
     for package, error in (
         (theirs, ""),
@@ -424,7 +436,7 @@ def test_d_37_attributes_of_a_frame(impl: Any) -> None:
         assert protocol.mine == 1
 
 
-def test_d_38_log(impl: Any) -> None:
+def test_d_39_log(impl: Any) -> None:
     for package, name in ((theirs, "websockets.server"), (impl, "sansocket.server")):
         assert package.server.ServerProtocol().logger is logging.getLogger(name)
         logger, lines = new_logger(logging.INFO)

@@ -52,7 +52,7 @@ class Case(NamedTuple):
 
 
 REQUESTS = {
-    "D-39": Case(
+    "D-40": Case(
         (
             lines("Host"),
             lines("Host", "a.example", "a.example"),
@@ -62,7 +62,12 @@ REQUESTS = {
         "101",
         "400",
     ),
-    "D-40": Case(
+    "D-41": Case(
+        (request_bytes(headers=[]), lines("Host", "").replace(b"Connection", b"X")),
+        "426",
+        "400",
+    ),
+    "D-42": Case(
         (
             b"\x16\x03\x01\x02\x00\r\n\r\n",
             start("GET /a b HTTP/1.1"),
@@ -77,12 +82,12 @@ REQUESTS = {
         "only half-closes",
         "400",
     ),
-    "D-41": Case((start("GET / HTTP/1.2"),), "only half-closes", "101"),
-    "D-42": Case(
+    "D-43": Case((start("GET / HTTP/1.2"),), "only half-closes", "101"),
+    "D-44": Case(
         (start("GET / HTTP/2.0"), start("GET / HTTP/0.9")), "only half-closes", "505"
     ),
-    "D-43": Case((start("G\x01T / HTTP/1.1"), start("G[T / HTTP/1.1")), "405", "400"),
-    "D-44": Case(
+    "D-45": Case((start("G\x01T / HTTP/1.1"), start("G[T / HTTP/1.1")), "405", "400"),
+    "D-46": Case(
         (
             start("GET chat HTTP/1.1"),
             start("GET * HTTP/1.1"),
@@ -93,8 +98,8 @@ REQUESTS = {
         "101",
         "400",
     ),
-    "D-45": Case((b"\r\n" + PLAIN,), "only half-closes", "101"),
-    "D-46": Case(
+    "D-47": Case((b"\r\n" + PLAIN,), "only half-closes", "101"),
+    "D-48": Case(
         (
             lines("Content-Length", "5") + b"hello",
             lines("Content-Length", "00"),
@@ -103,27 +108,27 @@ REQUESTS = {
         "only half-closes",
         "400",
     ),
-    "D-47": Case(
+    "D-49": Case(
         (lines("Content-Length", "5").replace(b"GET", b"POST"),),
         "only half-closes",
         "405",
     ),
-    "D-48": Case((lines("Content-Length", "0", "0"),), "101", "400"),
-    "D-49": Case(
+    "D-50": Case((lines("Content-Length", "0", "0"),), "101", "400"),
+    "D-51": Case(
         (lines("Upgrade", "websocket, h2c"), lines("Upgrade", "h2c", "websocket")),
         "426",
         "101",
     ),
-    "D-50": Case((lines("Upgrade", ""), lines("Connection", "")), "400", "426"),
-    "D-51": Case((lines("Connection", "", "Upgrade"),), "400", "101"),
-    "D-52": Case(
+    "D-52": Case((lines("Upgrade", ""), lines("Connection", "")), "400", "426"),
+    "D-53": Case((lines("Connection", "", "Upgrade"),), "400", "101"),
+    "D-54": Case(
         (lines("Origin", "HTTP://A.example"), lines("Origin", "http://B.example")),
         "403",
         "101",
         {"origins": ["http://a.example", re.compile(r"http://[b-z]\.example")]},
     ),
-    "D-53": Case((lines("Sec-WebSocket-Extensions", "a;;b"),), "101", "400"),
-    "D-54": Case(
+    "D-55": Case((lines("Sec-WebSocket-Extensions", "a;;b"),), "101", "400"),
+    "D-56": Case(
         (
             lines("Sec-WebSocket-Extensions", ",".join(["x"] * 129)),
             lines("Connection", "Upgrade" + 128 * ",a"),
@@ -132,7 +137,7 @@ REQUESTS = {
         "400",
         extension=True,
     ),
-    "D-55": Case(
+    "D-57": Case(
         (
             lines("Sec-WebSocket-Protocol", "a, a"),
             lines("Sec-WebSocket-Protocol", "a", "a"),
@@ -141,12 +146,12 @@ REQUESTS = {
         "400",
         {"subprotocols": ["a"]},
     ),
-    "D-56": Case(
+    "D-58": Case(
         (PLAIN,), "101", "500", {"select_subprotocol": lambda protocol, offered: "a"}
     ),
-    "D-57": Case((start(f"GET /{LONG[14:]} HTTP/1.1"),), "414", "101"),
-    "D-58": Case((lines("X", LONG[3:]),), "431", "101"),
-    "D-59": Case((lines("X", *[LONG[100:]] * 9),), "101", "431"),
+    "D-59": Case((start(f"GET /{LONG[14:]} HTTP/1.1"),), "414", "101"),
+    "D-60": Case((lines("X", LONG[3:]),), "431", "101"),
+    "D-61": Case((lines("X", *[LONG[100:]] * 9),), "101", "431"),
 }
 
 
@@ -177,7 +182,7 @@ def test_requests(impl: Any, ident: str) -> None:
 
 
 def test_lines_over_the_limit(impl: Any) -> None:
-    """SPEC-023: one byte more than in D-57 and D-58 is too much for both."""
+    """SPEC-023: one byte more than in D-59 and D-60 is too much for both."""
     for package in (theirs, impl):
         request_line = start(f"GET /{LONG[13:]} HTTP/1.1")
         assert answer(served(package, request_line)) == "414"
@@ -189,7 +194,7 @@ def head_of(protocol: Any) -> tuple[str, dict[str, str], bytes]:
     return line, dict(pairs), body
 
 
-def test_d_60_control_characters_in_a_body(impl: Any) -> None:
+def test_d_62_control_characters_in_a_body(impl: Any) -> None:
     """SEC-40."""
     for package, shown in ((theirs, b"\x1b["), (impl, b"\\x1b[")):
         protocol = package.server.ServerProtocol()
@@ -201,7 +206,7 @@ def test_d_60_control_characters_in_a_body(impl: Any) -> None:
         assert shown in body
 
 
-def test_d_61_absolute_target(impl: Any) -> None:
+def test_d_63_absolute_target(impl: Any) -> None:
     """SPEC-003."""
     data = start("GET http://other.example/chat?a HTTP/1.1")
     for package, path, host in (
@@ -214,7 +219,7 @@ def test_d_61_absolute_target(impl: Any) -> None:
         assert (request.path, request.headers["Host"]) == (path, host)
 
 
-def test_d_62_other_version(impl: Any) -> None:
+def test_d_64_other_version(impl: Any) -> None:
     """SPEC-009."""
     for package in (theirs, impl):
         protocol = served(package, lines("Sec-WebSocket-Version", "8"))
@@ -224,7 +229,7 @@ def test_d_62_other_version(impl: Any) -> None:
         assert version == ("13" if package is impl else None)
 
 
-def test_d_63_connection_of_426(impl: Any) -> None:
+def test_d_65_connection_of_426(impl: Any) -> None:
     """SPEC-035."""
     for package, connection in ((theirs, "close"), (impl, "Upgrade, close")):
         line, headers, _ = head_of(served(package, lines("Upgrade")))
@@ -233,7 +238,7 @@ def test_d_63_connection_of_426(impl: Any) -> None:
         assert headers["Connection"] == connection
 
 
-def test_d_64_callable_that_selects(impl: Any) -> None:
+def test_d_66_callable_that_selects(impl: Any) -> None:
     def select(wanted: str, protocol: Any, offered: list[str]) -> str:
         return wanted
 
@@ -245,7 +250,7 @@ def test_d_64_callable_that_selects(impl: Any) -> None:
     assert protocol.subprotocol == "b"
 
 
-def test_d_65_frames_behind_the_request(impl: Any) -> None:
+def test_d_67_frames_behind_the_request(impl: Any) -> None:
     """SPEC-029: not interpreted before the handshake is decided."""
     for package in (theirs, impl):
         protocol = package.server.ServerProtocol()
@@ -261,9 +266,12 @@ def test_d_65_frames_behind_the_request(impl: Any) -> None:
         else:
             assert (len(frames), len(later)) == (0, 1)
             assert starts == [response, pong[:4]]
+        protocol = package.server.ServerProtocol()
+        protocol.receive_data(PLAIN + b"\r\n")
+        assert protocol.eof_sent == (package is theirs)
 
 
-def test_d_66_second_response(impl: Any) -> None:
+def test_d_68_second_response(impl: Any) -> None:
     for package in (theirs, impl):
         protocol = package.server.ServerProtocol()
         protocol.send_response(protocol.reject(404, ""))
@@ -275,7 +283,7 @@ def test_d_66_second_response(impl: Any) -> None:
         assert len(protocol.data_to_send()) == (1 if package is theirs else 0)
 
 
-def test_d_67_response_splitting(impl: Any) -> None:
+def test_d_69_response_splitting(impl: Any) -> None:
     """SPEC-036, SEC-32."""
     for package in (theirs, impl):
         headers = package.datastructures.Headers()
@@ -294,14 +302,14 @@ def test_d_67_response_splitting(impl: Any) -> None:
                 assert protocol.data_to_send() == []
 
 
-def test_d_68_name_of_a_header(impl: Any) -> None:
+def test_d_70_name_of_a_header(impl: Any) -> None:
     """SPEC-036."""
     assert theirs.datastructures.Headers({"a b": "c"}).serialize() == b"a b: c\r\n\r\n"
     with pytest.raises(impl.exceptions.InvalidHeader):
         impl.datastructures.Headers({"a b": "c"})
 
 
-def test_d_69_why_the_handshake_failed(impl: Any) -> None:
+def test_d_71_why_the_handshake_failed(impl: Any) -> None:
     for package, kind, cause in (
         (theirs, "InvalidMessage", ValueError),
         (impl, "InvalidHeaderValue", type(None)),
@@ -311,7 +319,7 @@ def test_d_69_why_the_handshake_failed(impl: Any) -> None:
         assert isinstance(protocol.handshake_exc.__cause__, cause)
 
 
-def test_d_70_end_before_the_response(impl: Any) -> None:
+def test_d_72_end_before_the_response(impl: Any) -> None:
     for package in (theirs, impl):
         protocol = package.server.ServerProtocol()
         protocol.receive_data(PLAIN)
@@ -334,7 +342,7 @@ def received(package: Any, data: bytes, **options: Any) -> Any:
     return protocol
 
 
-def test_d_71_interim_responses(impl: Any) -> None:
+def test_d_73_interim_responses(impl: Any) -> None:
     """SPEC-049."""
     data = b"HTTP/1.1 103 Early Hints\r\n\r\n" + response_bytes() + plain(FIN | TEXT)
     assert received(theirs, data).handshake_exc.response.status_code == 103
@@ -343,25 +351,25 @@ def test_d_71_interim_responses(impl: Any) -> None:
     assert len(protocol.events_received()) == 2
 
 
-def test_d_72_refusal_of_an_old_server(impl: Any) -> None:
+def test_d_74_refusal_of_an_old_server(impl: Any) -> None:
     data = b"HTTP/1.0 404 Not Found\r\n\r\nnothing here"
     for package, name in ((theirs, "InvalidMessage"), (impl, "InvalidStatus")):
         assert type(received(package, data).handshake_exc).__name__ == name
 
 
-def test_d_73_status_line_without_a_reason(impl: Any) -> None:
+def test_d_75_status_line_without_a_reason(impl: Any) -> None:
     data = response_bytes(status="101")
     for package, name in ((theirs, "InvalidMessage"), (impl, "NoneType")):
         assert type(received(package, data).handshake_exc).__name__ == name
 
 
-def test_d_74_error_of_a_client(impl: Any) -> None:
+def test_d_76_error_of_a_client(impl: Any) -> None:
     data = b"HTTP/1.1 101 OK\r\nX: " + 9000 * b"x"
     for package, name in ((theirs, "InvalidMessage"), (impl, "HeaderLineTooLong")):
         assert type(received(package, data).handshake_exc).__name__ == name
 
 
-def test_d_75_empty_offers(impl: Any) -> None:
+def test_d_77_empty_offers(impl: Any) -> None:
     """SPEC-047."""
     for package in (theirs, impl):
         protocol = client_with_sample_key(package, extensions=[], subprotocols=[])
@@ -370,7 +378,7 @@ def test_d_75_empty_offers(impl: Any) -> None:
             assert headers.get(name) == ("" if package is theirs else None)
 
 
-def test_d_76_subprotocols_that_cannot_be_offered(impl: Any) -> None:
+def test_d_78_subprotocols_that_cannot_be_offered(impl: Any) -> None:
     """SPEC-047."""
     for subprotocols, value in ((["a", "a"], "a, a"), (["a b"], "a b")):
         protocol = client_with_sample_key(theirs, subprotocols=subprotocols)
@@ -380,7 +388,7 @@ def test_d_76_subprotocols_that_cannot_be_offered(impl: Any) -> None:
             protocol.connect()
 
 
-def test_d_77_request_after_a_failure(impl: Any) -> None:
+def test_d_79_request_after_a_failure(impl: Any) -> None:
     for package in (theirs, impl):
         protocol = client_with_sample_key(package)
         request = protocol.connect()
@@ -391,3 +399,13 @@ def test_d_77_request_after_a_failure(impl: Any) -> None:
         else:
             with pytest.raises(package.exceptions.InvalidState):
                 protocol.send_request(request)
+
+
+def test_d_80_answer_that_does_not_fit(impl: Any) -> None:
+    data = response_bytes(("Sec-WebSocket-Extensions", "permessage-deflate; a"))
+    for package, name in ((theirs, "NegotiationError"), (impl, "InvalidParameterName")):
+        module = package.extensions.permessage_deflate
+        factory = module.ClientPerMessageDeflateFactory()
+        error = received(package, data, extensions=[factory]).handshake_exc
+        assert isinstance(error, package.exceptions.NegotiationError)
+        assert type(error).__name__ == name

@@ -182,7 +182,8 @@ def inputs(draw: st.DrawFn, side: str) -> bytes:
         wire(side, first, payload)
         for first, payload in draw(st.lists(st.tuples(firsts, small), max_size=6))
     ]
-    if parts and draw(st.booleans()):
+    change: bool = draw(st.booleans())
+    if parts and change:
         place = draw(st.integers(0, len(parts) - 1))
         changed = bytearray(parts[place])
         changed[draw(st.integers(0, len(changed) - 1))] ^= draw(st.integers(1, 255))
@@ -257,7 +258,7 @@ def test_sec_16_torture_for_a_moment() -> None:
 
 
 def sluggish(self: Any, data: bytes) -> None:
-    type(self).__base__.receive_data(self, data[:-1])
+    super(type(self), self).receive_data(data[:-1])
 
 
 def faulty(self: Any, data: bytes) -> None:
@@ -266,7 +267,7 @@ def faulty(self: Any, data: bytes) -> None:
 
 def talkative(self: Any, data: bytes) -> None:
     self.logger.warning("%s", data.decode("latin-1"))
-    type(self).__base__.receive_data(self, data)
+    super(type(self), self).receive_data(data)
 
 
 def greedy(self: Any, data: bytes) -> None:
