@@ -43,8 +43,6 @@ def forms() -> dict[str, ModuleType]:
 
     SANSOCKET_TEST_FORMS, a list such as ``pure,compiled``, asks for some of them.
     """
-    import sansocket
-
     pure = load(load_pure())
     compiled = load(importlib.import_module("sansocket"))
     found = {"pure": pure}

@@ -45,7 +45,7 @@ from .version import version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, ClassVar
 
 __all__ = [
     "SERVER",
@@ -81,7 +81,7 @@ class Request(Value):
     """
 
     __match_args__ = ("path", "headers", "method", "protocol")
-    __dataclass_fields__ = LazyFields(
+    __dataclass_fields__: ClassVar[dict[str, Any]] = LazyFields(  # type: ignore[assignment]
         path=REQUIRED, headers=REQUIRED, method="GET", protocol="HTTP/1.1"
     )
     __dataclass_params__ = LazyParams()
@@ -126,7 +126,7 @@ class Response(Value):
     """
 
     __match_args__ = ("status_code", "reason_phrase", "headers", "body")
-    __dataclass_fields__ = LazyFields(
+    __dataclass_fields__: ClassVar[dict[str, Any]] = LazyFields(  # type: ignore[assignment]
         status_code=REQUIRED, reason_phrase=REQUIRED, headers=REQUIRED, body=b""
     )
     __dataclass_params__ = LazyParams()

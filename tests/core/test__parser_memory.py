@@ -59,7 +59,7 @@ def test_sec_09_nothing_is_allocated_for_an_announced_length(
     """SEC-09: a header of 2^62 bytes and one byte."""
     stream = bytes((0x82, 127 | mask_bit(side))) + size.to_bytes(8, "big") + b"k123x"
     protocol = opened(impl, side, max_size=None)
-    now, peak = held(lambda: protocol.receive_data(stream))
+    _, peak = held(lambda: protocol.receive_data(stream))
     assert peak < 8192
     _, peak = held(lambda: protocol.receive_data(bytes(10_000)))
     assert peak < 60_000

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tests.conftest import FORMS
 
 from .http_support import (
-    FORBIDDEN,
     RESPONSE,
     every_cut,
     head,
