@@ -36,7 +36,7 @@ MEMORY_EVERY = 997  # inputs between two whose memory is measured
 POOL = 300  # valid streams of each kind that are mutated
 FLOOD = 32768  # bytes of a flood
 
-HELD_PER_BYTE = {"compiled": 48, "pure": 96}  # 2 bytes can be a frame: an object
+HELD_PER_BYTE = {"compiled": 48, "pure": 128}  # 2 bytes can be a frame: an object
 HELD_ALWAYS = 150_000  # bytes: what a connection and Python itself keep
 
 SENT = (FIN | TEXT, BINARY, FIN | CLOSE, FIN | PING, FIN | PONG)

@@ -39,7 +39,9 @@ RESPONSE_HEADERS = (
 
 def xor(data: bytes, key: bytes = KEY) -> bytes:
     """Mask or unmask, as RFC 6455, section 5.3 puts it."""
-    return bytes(octet ^ key[i % 4] for i, octet in enumerate(data))
+    keys = (key * (len(data) // 4 + 1))[: len(data)]
+    mixed = int.from_bytes(data, "big") ^ int.from_bytes(keys, "big")
+    return mixed.to_bytes(len(data), "big")
 
 
 def header(first: int, length: int, mask_bit: int) -> bytes:

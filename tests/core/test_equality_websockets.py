@@ -159,6 +159,8 @@ def test_never_more_lenient(side: str, seed: int, options: dict[str, Any]) -> No
         data = streams.mutate(rng, one, other)
         reference = opened(theirs, side, **options)
         reference.receive_data(data)
+        if isinstance(reference.parser_exc, theirs.exceptions.PayloadTooBig):
+            continue  # D-04, D-17: it may be for a control frame
         delivered = frames_of(reference)
         for form in FORMS.values():
             protocol = opened(form, side, **options)

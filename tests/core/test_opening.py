@@ -324,6 +324,16 @@ def test_request_of_another_parser(impl: Any) -> None:
     assert events(protocol) == [(TEXT, b"Hello", True)]
 
 
+def test_values_that_another_parser_left_padded(impl: Any) -> None:
+    """SPEC-021: whitespace around a value is not part of it."""
+    padded = [(name, f" {value}\t") for name, value in REQUEST_HEADERS]
+    headers = impl.datastructures.Headers(padded)
+    protocol = impl.server.ServerProtocol()
+    response = protocol.accept(impl.http11.Request("/", headers))
+    assert response.status_code == 101
+    assert response.headers["Sec-WebSocket-Accept"] == SAMPLE_ACCEPT
+
+
 def test_refused_in_debug(impl: Any, caplog: Any) -> None:
     caplog.set_level("DEBUG", "sansocket.server")
     caplog.set_level("DEBUG", "sansocket.client")

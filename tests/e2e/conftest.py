@@ -66,7 +66,7 @@ def node_folder(
     package = (HERE / "package.json").read_bytes()
     script = (HERE / "client.mjs").read_bytes()
     version = hashlib.sha256(package + script).hexdigest()[:16]
-    cache = pytestconfig.cache
+    cache = getattr(pytestconfig, "cache", None)  # gone with -p no:cacheprovider
     folders = cache.mkdir("e2e-node") if cache else tmp_path_factory.mktemp("node")
     final = folders / version
     if final.exists():
