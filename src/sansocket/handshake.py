@@ -103,11 +103,12 @@ def check_upgrade_request(request: Request, hosts: Iterable[str] | None = None) 
     _check_upgrade(index)
     if "transfer-encoding" in index or "content-length" in index:
         _check_no_body(index)
+    # The version first: another one may shake hands without a key (section 4.4).
+    if index.get("sec-websocket-version") != "13":
+        _check_version(index)
     key = index.get("sec-websocket-key")
     if not isinstance(key, str) or not _is_key(key):
         key = _check_key(index)
-    if index.get("sec-websocket-version") != "13":
-        _check_version(index)
     return key
 
 

@@ -62,6 +62,7 @@ class PerMessageDeflate(Extension):
     """
 
     name = NAME
+    rsv1 = True  # it uses this bit, so it goes with no other that does (section 5)
 
     def __init__(
         self,
