@@ -253,7 +253,7 @@ def _mutate_part(rng: random.Random, part: bytes, other: bytes) -> bytes:
     changed = bytearray(part)
     # The first bytes of a frame mean more than the others.
     place = rng.randrange(rng.choice((2, len(changed))) + 1)
-    kind = rng.randrange(7)
+    kind = rng.randrange(8)
     if kind == 0 and place < len(changed):
         changed[place] ^= 1 << rng.randrange(8)
     elif kind == 1:
@@ -267,6 +267,11 @@ def _mutate_part(rng: random.Random, part: bytes, other: bytes) -> bytes:
     elif kind == 5:
         size = rng.choice((1, 2, 6, 40))
         changed[place:place] = changed[place : place + size] * rng.choice((1, 8))
+    elif kind == 6:
+        size = rng.choice((2, 8))
+        length = rng.choice((0, 124, 125, 126, 127, 65535, 65536)) % 256**size
+        form = changed[1:2] and changed[1] & 0x80 | (126 if size == 2 else 127)
+        changed[1:2] = bytes([form or 0]) + length.to_bytes(size, "big")
     else:
         changed[place:] = other[rng.randrange(len(other) + 1) :]
     return bytes(changed)

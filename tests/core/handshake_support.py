@@ -1,4 +1,4 @@
-"""Headers, extensions and servers for the tests of the handshake."""
+"""Headers, extensions, servers and clients for the tests of the handshake."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-from .support import FIN, TEXT, masked, new_logger, parse_head, request_bytes
+import pytest
+
+from .support import (
+    FIN,
+    TEXT,
+    client_with_sample_key,
+    masked,
+    new_logger,
+    parse_head,
+    plain,
+    request_bytes,
+    response_bytes,
+)
 
 Pairs = Sequence[tuple[str, str]]
 Params = Sequence[tuple[str, "str | None"]]
@@ -113,3 +125,41 @@ def assert_refused(protocol: Any) -> None:
     assert not protocol.close_expected()
     assert protocol.data_to_send() == []
     assert protocol.close_code == 1006
+
+
+# Clients
+
+
+def client(impl: ModuleType, **options: Any) -> Any:
+    """A client that has sent its request."""
+    options.setdefault("logger", new_logger(logging.CRITICAL)[0])
+    protocol = client_with_sample_key(impl, **options)
+    protocol.send_request(protocol.connect())
+    protocol.data_to_send()
+    return protocol
+
+
+def reply(code: int, *lines: str, body: bytes = b"") -> bytes:
+    """A response that refuses."""
+    return "\r\n".join([f"HTTP/1.1 {code} x", *lines, "", ""]).encode() + body
+
+
+def assert_given_up(protocol: Any, kind: str) -> None:
+    """The handshake failed: half-closed, all that comes is ignored."""
+    assert type(protocol.handshake_exc).__name__ == kind
+    assert protocol.parser_exc is None
+    assert protocol.state.name == "CONNECTING"
+    assert protocol.close_expected()
+    assert protocol.data_to_send() == [b""]
+    protocol.events_received()
+    protocol.receive_data(response_bytes() + plain(FIN | TEXT, b"late"))
+    assert protocol.events_received() == []
+    with pytest.raises(AssertionError, match="over already"):
+        protocol.send_request(protocol.connect())
+    with pytest.raises(AssertionError, match="connecting"):
+        protocol.send_text(b"x")
+    protocol.receive_eof()
+    assert protocol.state.name == "CLOSED"
+    assert not protocol.close_expected()
+    assert protocol.data_to_send() == []
+    assert type(protocol.handshake_exc).__name__ == kind

@@ -46,6 +46,7 @@ from .support import (
 )
 
 few = settings(max_examples=25, deadline=None, database=None)
+more = settings(few, max_examples=60)
 
 texts = st.text(max_size=40).map(str.encode)
 payloads = st.one_of(
@@ -174,16 +175,47 @@ small = st.one_of(
 )
 
 
+sizes = st.sampled_from([0, 100, 250, 300, 501])
+
+
+@st.composite
+def fragmented(draw: st.DrawFn) -> list[tuple[int, bytes]]:
+    """First byte and payload of the frames of a message, compressed or not."""
+    payload = bytes(draw(sizes))
+    first = BINARY
+    if draw(st.booleans()):
+        first, payload = first | RSV1, deflated(payload)
+    pieces = cut_up(payload, draw(st.lists(st.integers(0, 501), max_size=3)))
+    firsts = [first, *[CONT] * (len(pieces) - 1)]
+    firsts[-1] |= FIN
+    return list(zip(firsts, pieces, strict=True))
+
+
+@st.composite
+def odd_header(draw: st.DrawFn, side: str) -> bytes:
+    """A header with a length in a longer form, which may be the shortest."""
+    size: int = draw(st.sampled_from([2, 8]))
+    lengths = [0, 124, 125, 126, 127, 65535, 65536, 2**63, -1]
+    length: int = draw(st.sampled_from(lengths))
+    bit = 0x80 if side == "server" else 0
+    form = bytes([draw(valid_firsts), bit | (126 if size == 2 else 127)])
+    return form + (length % (1 << 8 * size)).to_bytes(size, "big") + bytes(4)
+
+
 @st.composite
 def inputs(draw: st.DrawFn, side: str) -> bytes:
-    """Frames, most of which are valid, but rarely in their order; cut off at will."""
+    """Frames, most of which are valid, but not always in their order."""
     firsts = st.one_of(valid_firsts, valid_firsts, st.integers(0, 255))
+    single = st.tuples(firsts, small).map(lambda frame: [frame])
     parts = [
         wire(side, first, payload)
-        for first, payload in draw(st.lists(st.tuples(firsts, small), max_size=6))
+        for frames in draw(st.lists(st.one_of(single, fragmented()), max_size=5))
+        for first, payload in frames
     ]
-    change: bool = draw(st.booleans())
-    if parts and change:
+    change = draw(st.sampled_from(["nothing", "nothing", "byte", "header"]))
+    if change == "header":
+        parts.append(draw(odd_header(side)))
+    elif parts and change == "byte":
         place = draw(st.integers(0, len(parts) - 1))
         changed = bytearray(parts[place])
         changed[draw(st.integers(0, len(changed) - 1))] ^= draw(st.integers(1, 255))
@@ -206,7 +238,7 @@ def receivers(side: str, compress: bool) -> list[Any]:
 
 
 @pytest.mark.parametrize("side", SIDES)
-@few
+@more
 @given(data=st.data(), compress=st.booleans(), places=somewhere)
 def test_spec_029_any_cut_and_form(
     side: str, data: Any, compress: bool, places: list[int]
