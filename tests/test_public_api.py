@@ -316,6 +316,8 @@ CONSTRUCTORS: list[tuple[str, str, dict[str, Any]]] = [
 METHODS = {
     ("protocol", "Protocol"): {
         "receive_data": ["data"],
+        "feed_data": ["data"],
+        "next_event": [],
         "receive_eof": [],
         "events_received": [],
         "data_to_send": [],
@@ -387,6 +389,7 @@ def test_compiled_methods_take_keywords(impl: Any) -> None:
     """What has no signature to look at is called by it."""
     protocol = impl.protocol.Protocol(side=impl.protocol.SERVER, max_size=None)
     protocol.receive_data(data=b"")
+    protocol.feed_data(data=b"")
     protocol.send_text(data=b"a", fin=False, compress=None)
     protocol.send_continuation(data=b"b", fin=True)
     protocol.send_binary(data=b"", fin=True, compress=False)

@@ -233,7 +233,7 @@ class EchoConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         view = memoryview(data)
         for start in range(0, len(view), SLICE):
-            self.protocol.receive_data(view[start : start + SLICE])
+            self.protocol.feed_data(view[start : start + SLICE])
             self.hand_over()
             self.flush()
 
@@ -262,13 +262,13 @@ class EchoConnection(asyncio.Protocol):
     # Between the core and the transport.
 
     def hand_over(self) -> None:
-        """Deal with events; answering a request may bring the next ones."""
-        while events := self.protocol.events_received():
-            for event in events:
-                if isinstance(event, Request):
-                    self.answer(event)
-                elif isinstance(event, Frame):
-                    self.echo(event)
+        """Deal with one event before the next is read: a message is echoed even if
+        a violation came right behind it."""
+        while (event := self.protocol.next_event()) is not None:
+            if isinstance(event, Request):
+                self.answer(event)
+            elif isinstance(event, Frame):
+                self.echo(event)
 
     def flush(self) -> None:
         """Write what the core has queued, in one go, and set the timer."""

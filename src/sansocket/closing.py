@@ -13,9 +13,10 @@ from .exceptions import (
     ConnectionClosedOK,
     InvalidUTF8,
     ProtocolError,
+    WebSocketException,
 )
 
-__all__ = ["OK_CLOSE_CODES", "Close", "answer", "judge", "may_travel"]
+__all__ = ["OK_CLOSE_CODES", "Close", "answer", "failure", "judge", "may_travel"]
 
 OK_CLOSE_CODES = frozenset({1000, 1001, 1005})
 """Codes of a normal closure, on both sides."""
@@ -135,6 +136,22 @@ def answer(close: Close, side: Side) -> Close:
     if close.code == CloseCode.MANDATORY_EXTENSION and side is Side.SERVER:
         return Close(CloseCode.NORMAL_CLOSURE, "")
     return close
+
+
+def failure(exc: Exception) -> tuple[int, str]:
+    """Close code and reason for what was raised while input was read.
+
+    What is no fault of the peer's gives 1011, and the peer is told nothing of it.
+    """
+    code: object = 1011
+    if isinstance(exc, UnicodeDecodeError):
+        code = 1007  # from an extension or an overridden method
+    elif isinstance(exc, WebSocketException):
+        code = getattr(exc, "close_code", 1002)
+    if code == 1011 or not isinstance(code, int) or not may_travel(code):
+        return 1011, ""
+    text = str(exc).encode("utf-8", "replace")[:_MAX_REASON]
+    return code, str(text, "utf-8", "ignore")
 
 
 def judge(

@@ -21,15 +21,18 @@ cdef class Protocol(FrameSender):
     cdef public object parser_exc
     cdef object _id
     cdef bytearray _held
+    cdef bint _held_too_much
+    cdef bint _pulled
     cdef bint _eof_received
     cdef uint64_t _bytes_received
 
     cdef object _begin(
         self, object side, object state, object max_size, object logger,
         bint validate_utf8, object max_fragments, object max_inflated_size)
-    @cython.locals(fresh=bytes)
     cpdef receive_data(self, object data)
-    cdef object _drain(self)
+    @cython.locals(fresh=bytes)
+    cdef object _take(self, object data)
+    cdef object _read_frames(self, Py_ssize_t limit)
     cdef object _receive_control(self, Frame frame)
     cdef object _receive_close(self, object close)
     cdef object _set_state(self, int state)

@@ -13,7 +13,7 @@ import logging
 
 from . import _kernels
 from ._sender import SEND_EOF, STATES, FrameSender
-from .closing import Close, answer, judge, may_travel
+from .closing import Close, answer, failure, judge
 from .constants import (
     CLIENT,
     CLOSED,
@@ -28,11 +28,7 @@ from .constants import (
     Side,
     State,
 )
-from .exceptions import (
-    PayloadTooBig,
-    ProtocolError,
-    WebSocketException,
-)
+from .exceptions import PayloadTooBig, ProtocolError
 from .extensions.permessage_deflate import PerMessageDeflate
 from .frames import Frame
 from .stats import Stats
@@ -69,7 +65,6 @@ _CONNECTING, _OPEN, _CLOSING, _CLOSED = range(4)
 _STATES = STATES
 _HEAD, _HOLD, _FRAMES, _DISCARD = HEAD, HOLD, FRAMES, DISCARD
 _MAX_HELD = 65536  # bytes kept until the handshake is decided
-_MAX_REASON = 120  # bytes of a reason that we give ourselves
 
 
 class Protocol(FrameSender):
@@ -152,6 +147,8 @@ class Protocol(FrameSender):
         self._state = _to_state(state)
         self._id: uuid.UUID | None = None
         self._held: bytearray | None = None  # came before the handshake's decision
+        self._held_too_much = False
+        self._pulled = False  # whether frames are read one by one
         self._eof_received = False
         self._bytes_received = 0
         self._own_recv_frame = type(self).recv_frame is not _recv_frame
@@ -259,18 +256,33 @@ class Protocol(FrameSender):
             EOFError: after ``receive_eof()``.
 
         """
-        if self._eof_received:
-            raise EOFError("the stream has ended already")
-        fresh = _kernels.as_bytes(data)
-        self._bytes_received += len(fresh)
+        self._pulled = False
+        self._take(data)
         if self._phase == _FRAMES:
-            self._data = self._data[self._pos :] + fresh if self._data else fresh
-            self._pos = 0
-            self._drain()
-        elif self._phase == _HEAD:
-            self._receive_head(fresh)
-        elif self._phase == _HOLD:
-            self._hold(fresh)
+            self._read_frames(-1)
+
+    def feed_data(self, data: BytesLike) -> None:
+        """Take bytes from the network, to be read frame by frame.
+
+        The other way to receive, for who wants to answer one event before the next
+        one is looked at: call ``next_event()`` until it gives ``None``, and only
+        then take more bytes or ``receive_eof()``. Arguments and errors are those of
+        ``receive_data()``.
+        """
+        self._pulled = True
+        self._take(data)
+
+    def next_event(self) -> Event | None:
+        """Read on until there is an event: a handshake message, or one frame.
+
+        ``None`` if that needs more bytes, or if nothing more is to be read. A
+        violation counts only once all events before it were taken.
+        """
+        if not self._events and self._phase == _FRAMES:
+            self._read_frames(1)
+            if not self._events:
+                self._check_held()
+        return self._events.pop(0) if self._events else None
 
     def receive_eof(self) -> None:
         """Take the end of the stream from the network.
@@ -359,10 +371,25 @@ class Protocol(FrameSender):
 
     # --- inside: receiving
 
-    def _drain(self) -> None:
-        """Parse all that is unread; fail the connection if something is wrong."""
+    def _take(self, data: BytesLike) -> None:
+        """Put bytes where they belong; a handshake message is read at once."""
+        if self._eof_received:
+            raise EOFError("the stream has ended already")
+        fresh = _kernels.as_bytes(data)
+        self._bytes_received += len(fresh)
+        if self._phase == _FRAMES:
+            self._data = self._data[self._pos :] + fresh if self._data else fresh
+            self._pos = 0
+        elif self._phase == _HEAD:
+            self._receive_head(fresh)
+        elif self._phase == _HOLD:
+            self._hold(fresh)
+
+    def _read_frames(self, limit: int) -> None:
+        """Parse up to ``limit`` frames, or all that is unread if it is negative;
+        fail the connection if something is wrong."""
         try:
-            self._parse(-1)
+            self._parse(limit)
             self._send_pong_due()
         except Exception as exc:
             self._fail_for(exc)
@@ -370,22 +397,14 @@ class Protocol(FrameSender):
     def _fail_for(self, exc: Exception) -> None:
         """Fail the connection for what was raised while its input was read."""
         self.parser_exc = exc
-        code = 1011
-        if isinstance(exc, UnicodeDecodeError):
-            code = 1007  # from an extension or an overridden method
-        elif isinstance(exc, WebSocketException):
-            code = getattr(exc, "close_code", 1002)
-        if code == 1011 or not isinstance(code, int) or not may_travel(code):
+        code, reason = failure(exc)
+        if code == 1011:
             self.logger.error("connection failed by an internal error", exc_info=exc)
-            code, reason = 1011, ""
-        else:
-            text = str(exc).encode("utf-8", "replace")[:_MAX_REASON]
-            reason = str(text, "utf-8", "ignore")
         try:
             self.fail(code, reason)
-        except Exception as failure:
+        except Exception as another:
             # The close frame cannot even be built: end without one.
-            self.logger.error("close frame could not be sent", exc_info=failure)
+            self.logger.error("close frame could not be sent", exc_info=another)
             self._set_state(_CLOSING)
             self._finish_input()
 
@@ -455,9 +474,15 @@ class Protocol(FrameSender):
             self._data = data
         else:
             self._data = bytes(held[:_MAX_HELD]) + data
+            self._held_too_much = len(held) > _MAX_HELD
         self._pos = 0
-        self._drain()
-        if held is not None and len(held) > _MAX_HELD and self._phase == _FRAMES:
+        if not self._pulled:
+            self._read_frames(-1)
+            self._check_held()
+
+    def _check_held(self) -> None:
+        """Fail once what was held is read, if more came than could be held."""
+        if self._held_too_much and self._phase == _FRAMES:
             self._fail_for(
                 PayloadTooBig(f"over {_MAX_HELD} bytes came before the handshake")
             )
