@@ -8,6 +8,7 @@ zlib's headers are present and otherwise installs the same source, saying so;
 import contextlib
 import os
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -81,7 +82,19 @@ def extensions():
         )
         for name, path in names
     ]
-    return cythonize(modules, build_dir="build/cython", compiler_directives=DIRECTIVES)
+    return cythonize(
+        modules,
+        build_dir="build/cython",
+        compiler_directives=DIRECTIVES,
+        force=declarations_changed("build/cython"),
+    )
+
+
+def declarations_changed(build_dir):
+    """Whether a .pxd or .h is newer than C code: all modules share their layouts."""
+    made = [path.stat().st_mtime for path in Path(build_dir).rglob("*.c")]
+    declared = [*Path("src").rglob("*.pxd"), *Path("src").rglob("*.h")]
+    return any(path.stat().st_mtime > min(made, default=0) for path in declared)
 
 
 choice = os.environ.get("SANSOCKET_BUILD", "auto")

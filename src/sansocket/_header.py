@@ -19,6 +19,8 @@ PLAIN = 0  # no extension
 DEFLATE = 1  # permessage-deflate alone: RSV1 on the first frame of a message
 CUSTOM = 2  # others: every bit passes here, and is checked after decoding
 
+WHOLE = 2  # in the tables of first bytes
+
 NO_LIMIT = 2**64 - 1
 
 _OPCODES = frozenset({0x0, 0x1, 0x2, 0x8, 0x9, 0xA})
@@ -49,9 +51,17 @@ def first_byte_error(first: int, in_message: bool, mode: int) -> str | None:
 
 
 def first_byte_table(in_message: bool, mode: int) -> bytes:
-    """256 bytes: 1 where the first byte of a frame may have this value, else 0."""
+    """256 bytes: not 0 where the first byte of a frame may have this value, and
+    ``WHOLE`` where it tells of a whole message that no extension touches."""
     return bytes(
-        [first_byte_error(first, in_message, mode) is None for first in range(256)]
+        [
+            0
+            if first_byte_error(first, in_message, mode) is not None
+            else WHOLE
+            if first in (0x81, 0x82) and mode != CUSTOM
+            else 1
+            for first in range(256)
+        ]
     )
 
 

@@ -26,13 +26,22 @@ sansocket_mask(unsigned char *target, const unsigned char *source, size_t size,
         any |= word;
         memcpy(target + i, &word, 8);
     }
-    if (i < size) { /* at most 7 bytes, and i is a multiple of 4 */
-        word = 0;
-        memcpy(&word, source + i, size - i);
-        word ^= wide;
-        memcpy(target + i, &word, size - i);
-        for (; i < size; i++)
-            any |= target[i];
+    if (size - i >= 4) {
+        uint32_t half;
+        memcpy(&half, source + i, 4);
+        half ^= key;
+        any |= half;
+        memcpy(target + i, &half, 4);
+        i += 4;
+    }
+    if (i < size) { /* at most 3 bytes */
+        unsigned char bytes[4];
+        memcpy(bytes, &key, 4);
+        any |= target[i] = source[i] ^ bytes[0];
+        if (i + 1 < size)
+            any |= target[i + 1] = source[i + 1] ^ bytes[1];
+        if (i + 2 < size)
+            any |= target[i + 2] = source[i + 2] ^ bytes[2];
     }
     return (any & SANSOCKET_HIGH_BITS) == 0;
 }

@@ -22,15 +22,16 @@ cdef class TextReader:
 
 cdef class Payload:
     cdef readonly uint64_t missing
+    cdef readonly int32_t state
+    cdef bint _text
     cdef PyObject *_bytes  # owned; no other reference exists before finish()
     cdef Py_ssize_t _size
     cdef Py_ssize_t _room
-    cdef Py_ssize_t _checked
     cdef uint32_t _key
-    cdef bint _ascii  # whether all is that came since the last check
 
     cdef int _grow(self, Py_ssize_t count) except -1
+    cdef void _take(self, const unsigned char *data, Py_ssize_t size) noexcept
+    cdef bint add(self, bytes data) noexcept
     cpdef Py_ssize_t feed(self, const unsigned char *data, Py_ssize_t start,
                           Py_ssize_t stop) except -1
-    cpdef int32_t utf8(self, int32_t state) noexcept
     cpdef bytes finish(self)

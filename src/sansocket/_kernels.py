@@ -23,19 +23,37 @@ if TYPE_CHECKING:
 
 COMPILED = False
 
-_CHUNK = 65536  # bytes that go through one big integer; more leaves the cache
 _KEYS = 1024  # masking keys fetched from the random source at a time
 
+_to_int = int.from_bytes
+_WORDS = 2048  # so many 32-bit words go through one integer
+_ONES = sum(1 << 32 * i for i in range(_WORDS))  # times a key: the key repeated
+_FEW_ONES = [_ONES >> 32 * (_WORDS - count) for count in range(65)]
+_ALL_BYTES = bytes(range(256))
+_tables: dict[int, bytes] = {}  # by byte of a key: what it makes of each byte
 
-def mask(data: bytes, key: bytes) -> bytes:
+
+def mask(data: BytesLike, key: bytes) -> bytes:
     """XOR ``data`` with the 4 bytes of ``key`` (RFC 6455, section 5.3)."""
     size = len(data)
-    if size > _CHUNK:
-        chunks = range(0, size, _CHUNK)
-        return b"".join([mask(data[i : i + _CHUNK], key) for i in chunks])
-    wide = key * (size // 4) + key[: size % 4]
-    number = int.from_bytes(data, "little") ^ int.from_bytes(wide, "little")
+    words = (size + 3) // 4
+    if words > _WORDS:
+        target = bytearray(data)
+        _mask_in_place(target, key)
+        return bytes(target)
+    ones = _FEW_ONES[words] if words <= 64 else _ONES >> 32 * (_WORDS - words)
+    number = _to_int(data, "little") ^ _to_int(key, "little") * ones
+    if size % 4:
+        return number.to_bytes(4 * words, "little")[:size]
     return number.to_bytes(size, "little")
+
+
+def _mask_in_place(target: bytearray, key: bytes) -> None:
+    """The same byte by byte of the key, which is faster for much data."""
+    for i, byte in enumerate(key):
+        if byte not in _tables:
+            _tables[byte] = mask(_ALL_BYTES, bytes([byte] * 4))
+        target[i::4] = target[i::4].translate(_tables[byte])
 
 
 def take(data: bytes, start: int, length: int, masked: bool) -> bytes:
@@ -59,11 +77,9 @@ def utf8(state: int, data: bytes, start: int, stop: int) -> int:
 
     Invalid input is seen at the first impossible byte (RFC 3629, section 4).
     """
-    chunk = data[start:stop]
+    chunk = data if stop - start == len(data) else data[start:stop]
     if state:
         chunk = state.to_bytes((state.bit_length() + 7) // 8, "big") + chunk
-    elif chunk.isascii():
-        return 0
     try:
         used = utf_8_decode(chunk, "strict", False)[1]
     except UnicodeDecodeError:
@@ -90,7 +106,8 @@ class TextReader:
     def _take_text(self, data: bytes, start: int, length: int, masked: bool) -> bytes:
         """``take`` a payload and check it as the next part of the text."""
         payload = take(data, start, length, masked)
-        self._utf8 = utf8(self._utf8, payload, 0, length)
+        if self._utf8 or not payload.isascii():
+            self._utf8 = utf8(self._utf8, payload, 0, length)
         return payload
 
 
@@ -98,38 +115,74 @@ class Payload:
     """A payload that is still arriving.
 
     Its memory follows the bytes that came, not the length that was announced.
-    ``key`` is the masking key, or empty for a payload that is not masked.
+
+    Args:
+        length: announced length in bytes.
+        key: masking key, or empty for a payload that is not masked.
+        text: whether to check the payload as it arrives.
+        state: of the text before it.
+
+    Attributes:
+        missing: bytes that are still to come.
+        state: of the text as far as it came.
+
     """
 
-    __slots__ = ("_buffer", "_checked", "_key", "missing")
+    __slots__ = ("_buffer", "_key", "_text", "missing", "state")
 
-    def __init__(self, length: int, key: bytes) -> None:
+    def __init__(self, length: int, key: bytes, text: bool, state: int) -> None:
         self.missing = length
+        self.state = state
         self._key = key
-        self._buffer = bytearray()
-        self._checked = 0
+        self._text = text
+        self._buffer = bytearray()  # text without its mask, else as it came
 
     def feed(self, data: bytes, start: int, stop: int) -> int:
         """Take what belongs to the payload; return the position behind it."""
-        stop = min(stop, start + self.missing)
-        chunk = data[start:stop]
-        if self._key:
-            turn = len(self._buffer) % 4
-            chunk = mask(chunk, self._key[turn:] + self._key[:turn])
-        self._buffer += chunk
-        self.missing -= stop - start
-        return stop
+        size = stop - start
+        if size > self.missing:
+            size = self.missing
+        self._take(data if size == len(data) else data[start : start + size])
+        return start + size
 
-    def utf8(self, state: int) -> int:
-        """Check as text what came since the last check; return the new state."""
-        start, self._checked = self._checked, len(self._buffer)
-        return utf8(state, bytes(self._buffer[start:]), 0, self._checked - start)
+    def add(self, data: bytes) -> bool:
+        """Take bytes that lie inside of the payload. False, and nothing is taken, if
+        they might not, or if compiled there is no room for them yet."""
+        size = len(data)
+        if size >= self.missing:
+            return False
+        if size != 1:
+            self._take(data)
+            return True
+        byte = data[0]
+        buffer = self._buffer
+        self.missing -= 1
+        if self._text:
+            if self._key:
+                byte ^= self._key[len(buffer) & 3]
+            if byte > 0x7F or self.state:
+                self.state = utf8(self.state, bytes((byte,)), 0, 1)
+        buffer.append(byte)
+        return True
+
+    def _take(self, data: bytes) -> None:
+        if self._text:
+            if self._key:
+                turn = len(self._buffer) & 3
+                data = mask(data, self._key[turn:] + self._key[:turn])
+            if self.state or not data.isascii():
+                self.state = utf8(self.state, data, 0, len(data))
+        self._buffer += data
+        self.missing -= len(data)
 
     def finish(self) -> bytes:
         """The payload as far as it came; the object is used up."""
-        payload = bytes(self._buffer)
-        self._buffer = bytearray()
-        return payload
+        buffer, self._buffer = self._buffer, bytearray()
+        if self._key and not self._text:
+            if len(buffer) <= 4 * _WORDS:
+                return mask(buffer, self._key)
+            _mask_in_place(buffer, self._key)
+        return bytes(buffer)
 
 
 def as_bytes(data: BytesLike) -> bytes:

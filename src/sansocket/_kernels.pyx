@@ -37,6 +37,7 @@ COMPILED = True
 cdef enum:
     BATCH = 4096  # bytes of masking keys fetched from the random source at a time
     FIRST_ROOM = 512  # bytes allotted to a payload at least, as far as announced
+    GROWTH = 3  # memory of a payload in relation to what came, at the most
 
 cdef unsigned char batch[BATCH]
 cdef Py_ssize_t batch_left = 0
@@ -115,20 +116,21 @@ cdef class TextReader:
 
 
 cdef class Payload:
-    def __cinit__(self, uint64_t length, bytes key):
+    def __cinit__(self, uint64_t length, bytes key, bint text, int32_t state):
         self.missing = length
+        self.state = state
         self._key = load_key(key) if key else 0
-        self._ascii = True
+        self._text = text
 
     def __dealloc__(self):
         Py_XDECREF(self._bytes)
 
     cdef int _grow(self, Py_ssize_t count) except -1:
-        """Make room for `count` more bytes: twice the need, never past the end."""
+        """Make room for `count` more bytes, never past the end."""
         cdef uint64_t room = <uint64_t>(self._size + count)
         if room <= <uint64_t>self._room:
             return 0
-        room = max(2 * room, <uint64_t>FIRST_ROOM)
+        room = max(GROWTH * room, <uint64_t>FIRST_ROOM)
         if room - <uint64_t>self._size > self.missing:
             room = <uint64_t>self._size + self.missing
         if self._bytes is NULL:
@@ -141,33 +143,34 @@ cdef class Payload:
     cpdef Py_ssize_t feed(self, const unsigned char *data, Py_ssize_t start,
                           Py_ssize_t stop) except -1:
         cdef Py_ssize_t count = stop - start
-        cdef uint32_t key = self._key
-        cdef int turn = 8 * (self._size & 3)
-        cdef unsigned char *target
         if <uint64_t>count > self.missing:
             count = <Py_ssize_t>self.missing
         if count == 0:
             return start
         self._grow(count)
-        target = <unsigned char *>raw_bytes(self._bytes) + self._size
-        if turn:  # the key as it stands in memory, turned to where we are
-            key = rotate(key, turn)
-        if not sansocket_mask(target, data + start, <size_t>count, key):
-            self._ascii = False
-        self._size += count
-        self.missing -= <uint64_t>count
+        self._take(data + start, count)
         return start + count
 
-    cpdef int32_t utf8(self, int32_t state) noexcept:
-        cdef Py_ssize_t start = self._checked
-        cdef bint ascii = self._ascii
-        self._ascii = True
-        self._checked = self._size
-        if self._size == start or state == 0 and ascii:
-            return state
-        return sansocket_utf8(
-            state, <unsigned char *>raw_bytes(self._bytes) + start,
-            <size_t>(self._size - start))
+    cdef bint add(self, bytes data) noexcept:
+        cdef Py_ssize_t count = PyBytes_GET_SIZE(data)
+        if (<uint64_t>count >= self.missing or count > self._room - self._size
+                or count == 0):
+            return False
+        self._take(<unsigned char *>PyBytes_AS_STRING(data), count)
+        return True
+
+    cdef void _take(self, const unsigned char *data, Py_ssize_t size) noexcept:
+        """Take bytes for which there is room."""
+        cdef unsigned char *target = <unsigned char *>raw_bytes(self._bytes)
+        cdef int turn = self._size & 3
+        cdef bint ascii
+        target += self._size
+        ascii = sansocket_mask(target, data, <size_t>size,
+                               rotate(self._key, turn) if turn else self._key)
+        if self._text and (self.state != 0 or not ascii):
+            self.state = sansocket_utf8(self.state, target, <size_t>size)
+        self._size += size
+        self.missing -= <uint64_t>size
 
     cpdef bytes finish(self):
         cdef object payload
@@ -178,16 +181,16 @@ cdef class Payload:
         payload = <object>self._bytes
         Py_XDECREF(self._bytes)
         self._bytes = NULL
-        self._size = self._room = self._checked = 0
+        self._size = self._room = 0
         return payload
 
 
 cdef inline uint32_t rotate(uint32_t key, int turn) noexcept:
-    """Turn the key by `turn` bits towards its first byte in memory."""
+    """Turn the key by `turn` bytes towards its first byte in memory."""
     cdef unsigned char source[8]
     memcpy(source, &key, 4)
     memcpy(source + 4, &key, 4)
-    return load_key(source + turn // 8)
+    return load_key(source + turn)
 
 
 cpdef bytes header(int first, uint64_t length, bint masked):

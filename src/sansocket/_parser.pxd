@@ -5,6 +5,7 @@ from . cimport _kernels, frames
 from .extensions.permessage_deflate cimport PerMessageDeflate
 
 cdef int _PLAIN, _DEFLATE, _CUSTOM
+cdef int _WHOLE
 cdef int _FRAMES
 cdef uint64_t _NO_LIMIT
 cdef tuple _FIRST_BYTES, _OPCODES
@@ -52,10 +53,9 @@ cdef class FrameParser(_kernels.TextReader):
         data=bytes, buf="const unsigned char *", pos=Py_ssize_t, end=Py_ssize_t,
         start=Py_ssize_t, mode=int, idle="const unsigned char *",
         busy="const unsigned char *", masked=bint, mask_bit=int, key_size=int,
-        first=int, opcode=int, length=uint64_t, left=uint64_t, payload=bytes,
-        key=bytes)
+        first=int, opcode=int, kind=int, length=uint64_t, left=uint64_t,
+        most=uint64_t, payload=bytes, key=bytes, frame=frames.Frame)
     cdef int _parse(self, Py_ssize_t limit) except -1
-    cdef object _keep(self, Py_ssize_t pos, Py_ssize_t limit)
     @cython.locals(room=uint64_t)
     cdef uint64_t _room_for(self, int first, int mode) noexcept
     cdef uint64_t _room_of_message(self, int first, int mode) noexcept

@@ -20,6 +20,7 @@ from ._header import (
     FIRST_BYTES,
     NO_LIMIT,
     PLAIN,
+    WHOLE,
     HeaderRules,
     too_big,
 )
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 # The compiled form keeps these as C values, which imported names cannot be.
 _PLAIN, _DEFLATE, _CUSTOM = PLAIN, DEFLATE, CUSTOM
+_WHOLE = WHOLE
 _NO_LIMIT = NO_LIMIT
 _FIRST_BYTES = FIRST_BYTES
 _FRAMES = FRAMES
@@ -112,22 +114,24 @@ class FrameParser(_kernels.TextReader):
         buf = data  # the same bytes; when compiled, as a pointer
         pos = self._pos
         end = len(data)
-        mode = extension_mode(self.extensions)
+        mode = extension_mode(self.extensions) if self.extensions else _PLAIN
         idle = _FIRST_BYTES[mode]
         busy = _FIRST_BYTES[3 + mode]
+        most = self._max_message
+        if self._max_fragment < most:
+            most = self._max_fragment
         masked = not self._client
         mask_bit = 0x80 if masked else 0
         key_size = 4 if masked else 0
         while limit != 0 and self._phase == _FRAMES:
             if self._payload is not None:
                 pos = self._payload.feed(buf, pos, end)
-                if self._text:
-                    self._utf8 = self._payload.utf8(self._utf8)
-                    if self._utf8 < 0:
-                        raise InvalidUTF8("text message is not valid UTF-8")
+                if self._payload.state < 0:
+                    raise text_error(-1)
                 if self._payload.missing:
                     break
                 first = self._first
+                self._utf8 = self._payload.state
                 payload = self._payload.finish()
                 self._payload = None
             else:
@@ -135,7 +139,8 @@ class FrameParser(_kernels.TextReader):
                     break
                 first = buf[pos]
                 opcode = first & 0x0F
-                if not (busy[first] if self._message else idle[first]) or (
+                kind = busy[first] if self._message else idle[first]
+                if kind == 0 or (
                     opcode == 0 and self._fragments >= self._max_fragments
                 ):
                     raise self._header_error(pos)
@@ -158,12 +163,33 @@ class FrameParser(_kernels.TextReader):
                         length = _kernels.uint64(buf, pos + 2)
                         if length < 65536 or length >> 63:
                             raise self._header_error(pos)
-                if not opcode & 0x8 and length > self._room_for(first, mode):
+                if kind == _WHOLE:
+                    if length > most:
+                        raise self._header_error(pos)
+                elif not opcode & 0x8 and length > self._room_for(first, mode):
                     raise self._header_error(pos)
                 start += key_size
                 if start > end:
                     break
                 left = end - start
+                if kind == _WHOLE and length <= left:
+                    limit -= 1
+                    pos = start + length
+                    if opcode == 1 and self.validate_utf8:
+                        self._utf8 = 0
+                        payload = self._take_text(buf, start, length, masked)
+                        if self._utf8:
+                            raise text_error(self._utf8)
+                    else:
+                        payload = _kernels.take(buf, start, length, masked)
+                    self._frames_received += 1
+                    self._messages_received += 1
+                    frame = frames.new_frame(_OPCODES[opcode], payload, True)
+                    if self._own_recv_frame or self.debug:
+                        self.recv_frame(frame)
+                    else:
+                        self._events.append(frame)
+                    continue
                 if opcode & 0x8:
                     if length > left:
                         break
@@ -175,28 +201,27 @@ class FrameParser(_kernels.TextReader):
                     self._room -= length
                     if length > left:
                         key = data[start - 4 : start] if masked else b""
-                        self._payload = _kernels.Payload(length, key)
+                        self._payload = _kernels.Payload(
+                            length, key, self._text, self._utf8
+                        )
                         self._first = first
                         pos = start
                         continue
                     if self._text:
                         payload = self._take_text(buf, start, length, masked)
                         if self._utf8 < 0:
-                            raise InvalidUTF8("text message is not valid UTF-8")
+                            raise text_error(self._utf8)
                     else:
                         payload = _kernels.take(buf, start, length, masked)
                 pos = start + length
             limit -= 1
             self._deliver(first, payload, mode)
-        self._keep(pos, limit)
-
-    def _keep(self, pos: int, limit: int) -> None:
-        """Keep what is not parsed yet, and of the read no more than that."""
-        if pos == len(self._data):
+        # Keep what is not parsed yet, and of the read no more than that.
+        if pos == end or self._phase != _FRAMES:
             self._data = b""
             pos = 0
-        elif limit != 0 and self._phase == _FRAMES:
-            self._data = self._data[pos:]
+        elif pos and limit != 0:
+            self._data = data[pos:]
             pos = 0
         self._pos = pos
 
@@ -259,7 +284,7 @@ class FrameParser(_kernels.TextReader):
 
     def _end_message(self) -> None:
         if self._utf8:
-            raise InvalidUTF8("text message ends inside a character")
+            raise text_error(self._utf8)
         self._message = 0
         self._messages_received += 1
 
@@ -305,7 +330,7 @@ class FrameParser(_kernels.TextReader):
         if self._message == 1 and self.validate_utf8:
             self._utf8 = _kernels.utf8(self._utf8, inflated, 0, size)
             if self._utf8 < 0:
-                raise InvalidUTF8("text message is not valid UTF-8")
+                raise text_error(-1)
 
     def _inflated_too_big(self) -> PayloadTooBig:
         return too_big(self._budget, self._inflated_limit(), self._max_fragment)
@@ -347,6 +372,13 @@ def extension_mode(extensions: Sequence[Extension]) -> int:
     if len(extensions) == 1 and type(extensions[0]) is PerMessageDeflate:
         return _DEFLATE
     return _CUSTOM
+
+
+def text_error(state: int) -> InvalidUTF8:
+    """What is wrong with a text whose check is in this state, at its end or inside."""
+    if state < 0:
+        return InvalidUTF8("text message is not valid UTF-8")
+    return InvalidUTF8("text message ends inside a character")
 
 
 def _to_limit(size: int | None) -> int:

@@ -170,6 +170,8 @@ class FrameSender(FrameParser):
         The empty string ``SEND_EOF``, always last, asks to half-close the connection.
         """
         writes = self._writes
+        if not writes and self._pong is None:
+            return []
         if self._pong is not None:
             if self._pong_at < 0:
                 self._send_pong_due()

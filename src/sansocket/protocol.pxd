@@ -29,9 +29,9 @@ cdef class Protocol(FrameSender):
     cdef object _begin(
         self, object side, object state, object max_size, object logger,
         bint validate_utf8, object max_fragments, object max_inflated_size)
+    @cython.locals(fresh=bytes, payload=_kernels.Payload)
     cpdef receive_data(self, object data)
-    @cython.locals(fresh=bytes)
-    cdef object _take(self, object data)
+    cdef object _take(self, bytes fresh)
     cdef object _read_frames(self, Py_ssize_t limit)
     cdef object _receive_control(self, Frame frame)
     cdef object _receive_close(self, object close)

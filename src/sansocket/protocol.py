@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 
 from . import _kernels
+from ._parser import text_error
 from ._sender import SEND_EOF, STATES, FrameSender
 from .closing import Close, answer, failure, judge
 from .constants import (
@@ -257,9 +258,22 @@ class Protocol(FrameSender):
 
         """
         self._pulled = False
-        self._take(data)
-        if self._phase == _FRAMES:
-            self._read_frames(-1)
+        fresh = data if type(data) is bytes else _kernels.as_bytes(data)
+        if self._phase != _FRAMES:
+            self._take(fresh)
+            return
+        self._bytes_received += len(fresh)
+        if self._data:
+            self._data = self._data[self._pos :] + fresh
+            self._pos = 0
+        else:
+            payload = self._payload
+            if payload is not None and payload.add(fresh):
+                if payload.state < 0:
+                    self._fail_for(text_error(-1))
+                return
+            self._data = fresh
+        self._read_frames(-1)
 
     def feed_data(self, data: BytesLike) -> None:
         """Take bytes from the network, to be read frame by frame.
@@ -270,7 +284,7 @@ class Protocol(FrameSender):
         ``receive_data()``.
         """
         self._pulled = True
-        self._take(data)
+        self._take(_kernels.as_bytes(data))
 
     def next_event(self) -> Event | None:
         """Read on until there is an event: a handshake message, or one frame.
@@ -306,8 +320,10 @@ class Protocol(FrameSender):
     def events_received(self) -> list[Event]:
         """Fetch and clear the events: first a handshake message, then frames."""
         events = self._events
-        self._events = []
-        return events
+        if events:
+            self._events = []
+            return events
+        return []
 
     def recv_frame(self, frame: Frame) -> None:
         """Process one valid frame that came in; extend it to see every frame."""
@@ -371,14 +387,13 @@ class Protocol(FrameSender):
 
     # --- inside: receiving
 
-    def _take(self, data: BytesLike) -> None:
+    def _take(self, fresh: bytes) -> None:
         """Put bytes where they belong; a handshake message is read at once."""
         if self._eof_received:
             raise EOFError("the stream has ended already")
-        fresh = _kernels.as_bytes(data)
         self._bytes_received += len(fresh)
         if self._phase == _FRAMES:
-            self._data = self._data[self._pos :] + fresh if self._data else fresh
+            self._data = self._data[self._pos :] + fresh
             self._pos = 0
         elif self._phase == _HEAD:
             self._receive_head(fresh)
@@ -390,7 +405,8 @@ class Protocol(FrameSender):
         fail the connection if something is wrong."""
         try:
             self._parse(limit)
-            self._send_pong_due()
+            if self._pong is not None:
+                self._send_pong_due()
         except Exception as exc:
             self._fail_for(exc)
 

@@ -228,8 +228,10 @@ def test_utf8_long_texts_with_one_bad_byte(impl: ModuleType) -> None:
 # Payload
 
 
-def fed(impl: ModuleType, pieces: list[bytes], key: bytes, length: int) -> Any:
-    payload = impl._kernels.Payload(length, key)
+def fed(
+    impl: ModuleType, pieces: list[bytes], key: bytes, length: int, text: bool = False
+) -> Any:
+    payload = impl._kernels.Payload(length, key, text, 0)
     for piece in pieces:
         payload.feed(piece, 0, len(piece))
     return payload
@@ -239,16 +241,17 @@ def fed(impl: ModuleType, pieces: list[bytes], key: bytes, length: int) -> Any:
 @pytest.mark.parametrize("size", [1, 3, 511, 512, 513, 70000])
 def test_payload_in_pieces(impl: ModuleType, key: bytes, size: int) -> None:
     """SPEC-063: the key goes on where the piece before ended."""
-    data = naive_mask(PLAIN[:size], key) if key else PLAIN[:size]
-    for step in (1 if size < 600 else 999, 5, 128, 1448, size):
-        pieces = [data[i : i + step] for i in range(0, size, step)]
-        payload = fed(impl, pieces, key, size)
-        assert payload.missing == 0
-        assert payload.finish() == PLAIN[:size]
+    for whole, text in ((PLAIN[:size], False), (b"text" * size, True)):
+        data = naive_mask(whole[:size], key) if key else whole[:size]
+        for step in (1 if size < 600 else 999, 5, 128, 1448, size):
+            pieces = [data[i : i + step] for i in range(0, size, step)]
+            payload = fed(impl, pieces, key, size, text)
+            assert payload.missing == 0
+            assert payload.finish() == whole[:size]
 
 
 def test_payload_takes_no_more_than_it_misses(impl: ModuleType) -> None:
-    payload = impl._kernels.Payload(5, b"")
+    payload = impl._kernels.Payload(5, b"", False, 0)
     data = b"xxabcdefgh"
     assert payload.feed(data, 2, 4) == 4
     assert payload.missing == 3
@@ -260,7 +263,7 @@ def test_payload_takes_no_more_than_it_misses(impl: ModuleType) -> None:
 
 
 def test_payload_without_bytes(impl: ModuleType) -> None:
-    assert impl._kernels.Payload(9, KEY).finish() == b""
+    assert impl._kernels.Payload(9, KEY, True, 0).finish() == b""
 
 
 def test_sec_09_payload_of_a_huge_announced_length(impl: ModuleType) -> None:
@@ -270,23 +273,32 @@ def test_sec_09_payload_of_a_huge_announced_length(impl: ModuleType) -> None:
     assert payload.finish() == b"abc"
 
 
-def test_payload_checks_text_once(impl: ModuleType) -> None:
-    """SPEC-069: the state goes on where the check before ended."""
-    payload = impl._kernels.Payload(10, b"")
-    assert payload.utf8(0) == 0
-    payload.feed(b"ab\xe2", 0, 3)
-    assert payload.utf8(0) == 0xE2
-    assert payload.utf8(0xE2) == 0xE2
-    payload.feed(b"\x82\xac", 0, 2)
-    assert payload.utf8(0xE2) == 0
-    payload.feed(b"\xff", 0, 1)
-    assert payload.utf8(0) == -1
+@pytest.mark.parametrize("key", [b"", KEY], ids=["plain", "masked"])
+@pytest.mark.parametrize("step", [1, 2, 9])
+def test_payload_checks_text_as_it_comes(
+    impl: ModuleType, key: bytes, step: int
+) -> None:
+    """SPEC-069: the state goes on where the piece before ended."""
+    text = b"\x82\xacab\xe2\x82\xac\xc3"
+    data = naive_mask(text, key) if key else text
+    states = [0xE282, 0, 0, 0, 0xE2, 0xE282, 0, 0xC3]
+    payload = impl._kernels.Payload(20, key, True, 0xE2)
+    assert payload.state == 0xE2
+    for end in range(step, len(data) + 1, step):
+        payload.feed(data, end - step, end)
+        assert payload.state == states[end - 1]
+    rest = len(data) % step
+    payload.feed(data, len(data) - rest, len(data))
+    bad = b"\xc3"
+    turned = (len(data) * key)[len(data) :]
+    payload.feed(naive_mask(bad, turned) if key else bad, 0, 1)
+    assert payload.state == -1
 
 
-def test_payload_checks_text_unmasked(impl: ModuleType) -> None:
-    text = "né".encode()
-    payload = fed(impl, [naive_mask(text, KEY)], KEY, 9)
-    assert payload.utf8(0) == 0
+def test_payload_that_is_no_text_keeps_the_state(impl: ModuleType) -> None:
+    payload = impl._kernels.Payload(9, KEY, False, 0xE2)
+    payload.feed(b"\xff\xff\xff", 0, 3)
+    assert payload.state == 0xE2
 
 
 # Buffers of all kinds
