@@ -35,3 +35,6 @@ cdef class Payload:
     cpdef Py_ssize_t feed(self, const unsigned char *data, Py_ssize_t start,
                           Py_ssize_t stop) except -1
     cpdef bytes finish(self)
+
+cpdef Payload arriving(const unsigned char *data, Py_ssize_t start, uint64_t length,
+                       bint masked, bint text, int32_t state)

@@ -185,6 +185,15 @@ class Payload:
         return bytes(buffer)
 
 
+def arriving(
+    data: bytes, start: int, length: int, masked: bool, text: bool, state: int
+) -> Payload:
+    """A payload of which nothing has come yet; its key, if any, stands before
+    ``start`` in the read."""
+    key = data[start - 4 : start] if masked else b""
+    return Payload(length, key, text, state)
+
+
 def as_bytes(data: BytesLike) -> bytes:
     """``data`` as an immutable copy, or itself if it is that already.
 

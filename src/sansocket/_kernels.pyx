@@ -116,7 +116,7 @@ cdef class TextReader:
 
 
 cdef class Payload:
-    def __cinit__(self, uint64_t length, bytes key, bint text, int32_t state):
+    def __init__(self, uint64_t length, bytes key, bint text, int32_t state):
         self.missing = length
         self.state = state
         self._key = load_key(key) if key else 0
@@ -183,6 +183,16 @@ cdef class Payload:
         self._bytes = NULL
         self._size = self._room = 0
         return payload
+
+
+cpdef Payload arriving(const unsigned char *data, Py_ssize_t start, uint64_t length,
+                       bint masked, bint text, int32_t state):
+    cdef Payload payload = Payload.__new__(Payload)
+    payload.missing = length
+    payload.state = state
+    payload._key = load_key(data + start - 4) if masked else 0
+    payload._text = text
+    return payload
 
 
 cdef inline uint32_t rotate(uint32_t key, int turn) noexcept:

@@ -35,6 +35,7 @@ cdef class FrameParser(_kernels.TextReader):
 
     cdef bytes _data
     cdef Py_ssize_t _pos
+    cdef Py_ssize_t _needed
     cdef int _message
     cdef bint _compressed
     cdef bint _text
@@ -54,7 +55,7 @@ cdef class FrameParser(_kernels.TextReader):
         start=Py_ssize_t, mode=int, idle="const unsigned char *",
         busy="const unsigned char *", masked=bint, mask_bit=int, key_size=int,
         first=int, opcode=int, kind=int, length=uint64_t, left=uint64_t,
-        most=uint64_t, payload=bytes, key=bytes, frame=frames.Frame)
+        most=uint64_t, payload=bytes, frame=frames.Frame)
     cdef int _parse(self, Py_ssize_t limit) except -1
     @cython.locals(room=uint64_t)
     cdef uint64_t _room_for(self, int first, int mode) noexcept

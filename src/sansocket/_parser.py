@@ -72,6 +72,7 @@ class FrameParser(_kernels.TextReader):
         self._phase = _FRAMES
         self._data = b""  # what is not parsed yet, from _pos on
         self._pos = 0
+        self._needed = 0  # bytes of it without which nothing more can be told
         self._message = 0  # opcode of the message under way, or 0
         self._compressed = False  # whether that message is
         self._text = False  # whether its payload is checked as it arrives
@@ -114,6 +115,7 @@ class FrameParser(_kernels.TextReader):
         buf = data  # the same bytes; when compiled, as a pointer
         pos = self._pos
         end = len(data)
+        self._needed = 0
         mode = extension_mode(self.extensions) if self.extensions else _PLAIN
         idle = _FIRST_BYTES[mode]
         busy = _FIRST_BYTES[3 + mode]
@@ -170,6 +172,7 @@ class FrameParser(_kernels.TextReader):
                     raise self._header_error(pos)
                 start += key_size
                 if start > end:
+                    self._needed = start - pos
                     break
                 left = end - start
                 if kind == _WHOLE and length <= left:
@@ -192,6 +195,7 @@ class FrameParser(_kernels.TextReader):
                     continue
                 if opcode & 0x8:
                     if length > left:
+                        self._needed = start + length - pos
                         break
                     payload = _kernels.take(buf, start, length, masked)
                 else:
@@ -200,9 +204,8 @@ class FrameParser(_kernels.TextReader):
                     self._fragments += 1
                     self._room -= length
                     if length > left:
-                        key = data[start - 4 : start] if masked else b""
-                        self._payload = _kernels.Payload(
-                            length, key, self._text, self._utf8
+                        self._payload = _kernels.arriving(
+                            buf, start, length, masked, self._text, self._utf8
                         )
                         self._first = first
                         pos = start

@@ -259,21 +259,15 @@ class Protocol(FrameSender):
         """
         self._pulled = False
         fresh = data if type(data) is bytes else _kernels.as_bytes(data)
-        if self._phase != _FRAMES:
-            self._take(fresh)
+        payload = self._payload
+        if payload is not None and not self._data and payload.add(fresh):
+            self._bytes_received += len(fresh)
+            if payload.state < 0:
+                self._fail_for(text_error(-1))
             return
-        self._bytes_received += len(fresh)
-        if self._data:
-            self._data = self._data[self._pos :] + fresh
-            self._pos = 0
-        else:
-            payload = self._payload
-            if payload is not None and payload.add(fresh):
-                if payload.state < 0:
-                    self._fail_for(text_error(-1))
-                return
-            self._data = fresh
-        self._read_frames(-1)
+        self._take(fresh)
+        if self._phase == _FRAMES and len(self._data) >= self._needed:
+            self._read_frames(-1)
 
     def feed_data(self, data: BytesLike) -> None:
         """Take bytes from the network, to be read frame by frame.
@@ -393,7 +387,9 @@ class Protocol(FrameSender):
             raise EOFError("the stream has ended already")
         self._bytes_received += len(fresh)
         if self._phase == _FRAMES:
-            self._data = self._data[self._pos :] + fresh
+            if self._data:
+                fresh = (self._data[self._pos :] if self._pos else self._data) + fresh
+            self._data = fresh
             self._pos = 0
         elif self._phase == _HEAD:
             self._receive_head(fresh)
