@@ -19,7 +19,9 @@ PLAIN = 0  # no extension
 DEFLATE = 1  # permessage-deflate alone: RSV1 on the first frame of a message
 CUSTOM = 2  # others: every bit passes here, and is checked after decoding
 
-WHOLE = 2  # in the tables of first bytes
+# In the tables of first bytes: a message in one frame, as it is or compressed.
+WHOLE = 2
+DEFLATED = 3
 
 NO_LIMIT = 2**64 - 1
 
@@ -51,18 +53,19 @@ def first_byte_error(first: int, in_message: bool, mode: int) -> str | None:
 
 
 def first_byte_table(in_message: bool, mode: int) -> bytes:
-    """256 bytes: not 0 where the first byte of a frame may have this value, and
-    ``WHOLE`` where it tells of a whole message that no extension touches."""
-    return bytes(
-        [
-            0
-            if first_byte_error(first, in_message, mode) is not None
-            else WHOLE
-            if first in (0x81, 0x82) and mode != CUSTOM
-            else 1
-            for first in range(256)
-        ]
-    )
+    """256 bytes: 0 where the first byte of a frame may not have this value, else 1,
+    or ``WHOLE`` or ``DEFLATED`` where it tells of a whole message."""
+    table = bytearray(256)
+    for first in range(256):
+        table[first] = first_byte_error(first, in_message, mode) is None
+        if table[first] and mode != CUSTOM:
+            table[first] = {
+                0x81: WHOLE,
+                0x82: WHOLE,
+                0xC1: DEFLATED,
+                0xC2: DEFLATED,
+            }.get(first, 1)
+    return bytes(table)
 
 
 # Index: mode, plus 3 inside of a fragmented message.

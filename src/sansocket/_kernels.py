@@ -30,22 +30,27 @@ _WORDS = 2048  # so many 32-bit words go through one integer
 _ONES = sum(1 << 32 * i for i in range(_WORDS))  # times a key: the key repeated
 _FEW_ONES = [_ONES >> 32 * (_WORDS - count) for count in range(65)]
 _ALL_BYTES = bytes(range(256))
+_BYTES = [bytes((byte,)) for byte in range(256)]
 _tables: dict[int, bytes] = {}  # by byte of a key: what it makes of each byte
 
 
 def mask(data: BytesLike, key: bytes) -> bytes:
     """XOR ``data`` with the 4 bytes of ``key`` (RFC 6455, section 5.3)."""
     size = len(data)
-    words = (size + 3) // 4
-    if words > _WORDS:
+    if size > 4 * _WORDS:
         target = bytearray(data)
         _mask_in_place(target, key)
         return bytes(target)
-    ones = _FEW_ONES[words] if words <= 64 else _ONES >> 32 * (_WORDS - words)
-    number = _to_int(data, "little") ^ _to_int(key, "little") * ones
-    if size % 4:
-        return number.to_bytes(4 * words, "little")[:size]
+    number = _to_int(data, "little") ^ _repeat(key, size)
     return number.to_bytes(size, "little")
+
+
+def _repeat(key: bytes, size: int) -> int:
+    """``size`` bytes of the key over and over, as one number."""
+    words = (size + 3) // 4
+    ones = _FEW_ONES[words] if words <= 64 else _ONES >> 32 * (_WORDS - words)
+    number = _to_int(key, "little") * ones
+    return number & (1 << 8 * size) - 1 if size % 4 else number
 
 
 def _mask_in_place(target: bytearray, key: bytes) -> None:
@@ -128,12 +133,17 @@ class Payload:
 
     """
 
-    __slots__ = ("_buffer", "_key", "_text", "missing", "state")
+    __slots__ = (
+        *("_buffer", "_key", "_repeated", "_repeated_for", "_text"),
+        *("missing", "state"),
+    )
 
     def __init__(self, length: int, key: bytes, text: bool, state: int) -> None:
         self.missing = length
         self.state = state
         self._key = key
+        self._repeated = 0  # the key as `_repeat` gives it, and for which place
+        self._repeated_for = (0, 0)
         self._text = text
         self._buffer = bytearray()  # text without its mask, else as it came
 
@@ -165,11 +175,20 @@ class Payload:
         buffer.append(byte)
         return True
 
+    def _unmask(self, data: bytes) -> bytes:
+        """What ``mask`` does, but quicker for many reads of one size."""
+        size, turn = len(data), len(self._buffer) & 3
+        if size > 4 * _WORDS:
+            return mask(data, self._key[turn:] + self._key[:turn])
+        if self._repeated_for != (size, turn):
+            self._repeated_for = (size, turn)
+            self._repeated = _repeat(self._key[turn:] + self._key[:turn], size)
+        return (_to_int(data, "little") ^ self._repeated).to_bytes(size, "little")
+
     def _take(self, data: bytes) -> None:
         if self._text:
             if self._key:
-                turn = len(self._buffer) & 3
-                data = mask(data, self._key[turn:] + self._key[:turn])
+                data = self._unmask(data)
             if self.state or not data.isascii():
                 self.state = utf8(self.state, data, 0, len(data))
         self._buffer += data
@@ -216,10 +235,11 @@ def header(first: int, length: int, masked: bool) -> bytes:
     """A frame header without its key, the length in its shortest form."""
     bit = 0x80 if masked else 0
     if length < 126:
-        return bytes((first, bit | length))
+        return _BYTES[first] + _BYTES[bit | length]
     if length < 65536:
-        return bytes((first, bit | 126)) + length.to_bytes(2, "big")
-    return bytes((first, bit | 127)) + length.to_bytes(8, "big")
+        high, low = _BYTES[length >> 8], _BYTES[length & 0xFF]
+        return _BYTES[first] + _BYTES[bit | 126] + high + low
+    return _BYTES[first] + _BYTES[bit | 127] + length.to_bytes(8, "big")
 
 
 def frame(first: int, data: BytesLike, masked: bool) -> bytes:
@@ -227,12 +247,14 @@ def frame(first: int, data: BytesLike, masked: bool) -> bytes:
 
     A masked frame takes a fresh key. ``data`` is copied, and may be reused.
     """
-    payload = as_bytes(data)
-    head = header(first, len(payload), masked)
+    payload = data if type(data) is bytes else as_bytes(data)
+    size = len(payload)
     if not masked:
-        return head + payload
-    key = masking_key()
-    return head + key + mask(payload, key)
+        if size < 126:
+            return _BYTES[first] + _BYTES[size] + payload
+        return header(first, size, False) + payload
+    key = next(_keys, None) or masking_key()
+    return header(first, size, True) + key + mask(payload, key)
 
 
 _keys: Iterator[bytes] = iter(())

@@ -5,7 +5,7 @@ from . cimport _kernels, frames
 from .extensions.permessage_deflate cimport PerMessageDeflate
 
 cdef int _PLAIN, _DEFLATE, _CUSTOM
-cdef int _WHOLE
+cdef int _WHOLE, _DEFLATED
 cdef int _FRAMES
 cdef uint64_t _NO_LIMIT
 cdef tuple _FIRST_BYTES, _OPCODES
@@ -55,7 +55,7 @@ cdef class FrameParser(_kernels.TextReader):
         start=Py_ssize_t, mode=int, idle="const unsigned char *",
         busy="const unsigned char *", masked=bint, mask_bit=int, key_size=int,
         first=int, opcode=int, kind=int, length=uint64_t, left=uint64_t,
-        most=uint64_t, payload=bytes, frame=frames.Frame)
+        most=uint64_t, most_deflated=uint64_t, payload=bytes, frame=frames.Frame)
     cdef int _parse(self, Py_ssize_t limit) except -1
     @cython.locals(room=uint64_t)
     cdef uint64_t _room_for(self, int first, int mode) noexcept
@@ -68,6 +68,9 @@ cdef class FrameParser(_kernels.TextReader):
     cdef object _end_message(self)
     @cython.locals(extension=PerMessageDeflate, limit=uint64_t, inflated=bytes)
     cdef bytes _inflate(self, bytes payload, bint fin)
+    @cython.locals(extension=PerMessageDeflate, limit=uint64_t, inflated=bytes,
+                   state=int32_t)
+    cdef bytes _inflate_whole(self, bytes payload, int opcode)
     @cython.locals(limit=uint64_t, size=uint64_t)
     cdef object _decode(self, int first, bytes payload)
     cdef object _spend(self, bytes inflated)

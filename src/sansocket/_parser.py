@@ -17,6 +17,7 @@ from . import _kernels, frames
 from ._header import (
     CUSTOM,
     DEFLATE,
+    DEFLATED,
     FIRST_BYTES,
     NO_LIMIT,
     PLAIN,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 # The compiled form keeps these as C values, which imported names cannot be.
 _PLAIN, _DEFLATE, _CUSTOM = PLAIN, DEFLATE, CUSTOM
-_WHOLE = WHOLE
+_WHOLE, _DEFLATED = WHOLE, DEFLATED
 _NO_LIMIT = NO_LIMIT
 _FIRST_BYTES = FIRST_BYTES
 _FRAMES = FRAMES
@@ -122,6 +123,7 @@ class FrameParser(_kernels.TextReader):
         most = self._max_message
         if self._max_fragment < most:
             most = self._max_fragment
+        most_deflated = _slack(self._inflated_limit()) if mode == _DEFLATE else 0
         masked = not self._client
         mask_bit = 0x80 if masked else 0
         key_size = 4 if masked else 0
@@ -165,8 +167,8 @@ class FrameParser(_kernels.TextReader):
                         length = _kernels.uint64(buf, pos + 2)
                         if length < 65536 or length >> 63:
                             raise self._header_error(pos)
-                if kind == _WHOLE:
-                    if length > most:
+                if kind >= _WHOLE:
+                    if length > (most if kind == _WHOLE else most_deflated):
                         raise self._header_error(pos)
                 elif not opcode & 0x8 and length > self._room_for(first, mode):
                     raise self._header_error(pos)
@@ -175,10 +177,13 @@ class FrameParser(_kernels.TextReader):
                     self._needed = start - pos
                     break
                 left = end - start
-                if kind == _WHOLE and length <= left:
+                if kind >= _WHOLE and length <= left:
                     limit -= 1
                     pos = start + length
-                    if opcode == 1 and self.validate_utf8:
+                    if kind == _DEFLATED:
+                        payload = _kernels.take(buf, start, length, masked)
+                        payload = self._inflate_whole(payload, opcode)
+                    elif opcode == 1 and self.validate_utf8:
                         self._utf8 = 0
                         payload = self._take_text(buf, start, length, masked)
                         if self._utf8:
@@ -249,7 +254,9 @@ class FrameParser(_kernels.TextReader):
         return self._compressed
 
     def _inflated_limit(self) -> int:
-        return min(self._max_inflated, self._max_message)
+        if self._max_inflated < self._max_message:
+            return self._max_inflated
+        return self._max_message
 
     def _start_message(self, first: int, mode: int) -> None:
         self._message = first & 0x0F
@@ -299,6 +306,23 @@ class FrameParser(_kernels.TextReader):
         except PayloadTooBig:
             raise self._inflated_too_big() from None
         self._spend(inflated)
+        return inflated
+
+    def _inflate_whole(self, payload: bytes, opcode: int) -> bytes:
+        """Decompress a message that came in one frame."""
+        extension: Any = self.extensions[0]
+        limit = self._inflated_limit()
+        if self._max_fragment < limit:
+            limit = self._max_fragment
+        try:
+            inflated: bytes = extension.inflate(payload, True, limit)
+        except PayloadTooBig:
+            self._budget = self._inflated_limit()
+            raise self._inflated_too_big() from None
+        if opcode == 1 and self.validate_utf8:
+            state = _kernels.utf8(0, inflated, 0, len(inflated))
+            if state:
+                raise text_error(state)
         return inflated
 
     def _decode(self, first: int, payload: bytes) -> Frame:

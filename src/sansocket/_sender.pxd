@@ -35,6 +35,7 @@ cdef class FrameSender(FrameParser):
     cdef object _queue(self, bytes data)
     @cython.locals(first=int)
     cdef object _queue_data(self, int opcode, object data, bint fin, object compress)
+    @cython.locals(head=bytes, frame=bytes)
     cdef object _queue_frame(self, int first, object data)
     @cython.locals(opcode=int, compressed=bint)
     cdef object _queue_extended(self, int first, object data, object compress)
@@ -49,7 +50,7 @@ cdef class FrameSender(FrameParser):
     cdef object _log_frame(self, int first, object data)
     @cython.locals(data=bytes)
     cdef object _send_pong_due(self)
-    @cython.locals(data=bytes)
+    @cython.locals(data=bytes, payload=bytes)
     cdef object _build_pong(self)
 
 

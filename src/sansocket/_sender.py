@@ -201,12 +201,11 @@ class FrameSender(FrameParser):
         self, opcode: int, data: BytesLike, fin: bool, compress: bool | None
     ) -> None:
         """Queue a data frame; nothing changes if this raises."""
-        if (opcode == 0) != (self._sending != 0):
-            raise ProtocolError(
-                "a fragmented message is not finished yet"
-                if opcode
-                else "no fragmented message is under way"
-            )
+        if opcode == 0:
+            if not self._sending:
+                raise ProtocolError("no fragmented message is under way")
+        elif self._sending:
+            raise ProtocolError("a fragmented message is not finished yet")
         first = opcode | 0x80 if fin else opcode
         if self._own_send_frame or self.debug or self.extensions:
             self._queue_extended(first, data, compress)
@@ -220,10 +219,14 @@ class FrameSender(FrameParser):
 
     def _queue_frame(self, first: int, data: BytesLike) -> None:
         if type(data) is bytes and len(data) >= _QUEUE_UNCOPIED and not self._client:
-            self._queue(_kernels.header(first, len(data), False))
-            self._queue(data)
+            head = _kernels.header(first, len(data), False)
+            self._writes.append(head)
+            self._bytes_sent += len(head)
+            frame = data
         else:
-            self._queue(_kernels.frame(first, data, self._client))
+            frame = _kernels.frame(first, data, self._client)
+        self._writes.append(frame)
+        self._bytes_sent += len(frame)
         self._frames_sent += 1
 
     def _queue_extended(
@@ -245,7 +248,9 @@ class FrameSender(FrameParser):
 
     def _is_straight(self) -> bool:
         """Whether nobody but permessage-deflate has to see outgoing frames."""
-        return not self._own_send_frame and extension_mode(self.extensions) != _CUSTOM
+        if self._own_send_frame:
+            return False
+        return not self.extensions or extension_mode(self.extensions) != _CUSTOM
 
     def _log_frame(self, first: int, data: BytesLike) -> None:
         self.logger.debug("> %s", _frame(first, data))
@@ -319,11 +324,11 @@ class FrameSender(FrameParser):
                 self.send_frame(Frame(Opcode.PONG, data))
 
     def _build_pong(self) -> None:
-        pong = Frame(Opcode.PONG, self._pong or b"")
-        data = pong.serialize(mask=self._client)
+        payload = self._pong or b""
+        data = _kernels.frame(0x8A, payload, self._client)
         self._pong = None
         if self.debug:
-            self.logger.debug("> %s", pong)
+            self._log_frame(0x8A, payload)
         self._writes[self._pong_at] = data
         self._bytes_sent += len(data)
         self._frames_sent += 1

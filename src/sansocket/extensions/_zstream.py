@@ -19,6 +19,7 @@ COMPILED = False
 
 NO_LIMIT = 2**64 - 1
 
+_MOST = 2**62  # bytes that zlib's module can be asked for
 _TAIL = b"\x00\x00\xff\xff"  # left out at the end of every message
 _WINDOW = 32768
 _CHUNKS = 512  # results kept apart until they are joined
@@ -53,18 +54,17 @@ class Inflater:
 
         """
         try:
-            payload = self._run(data, limit)
+            payload = self._take(data, limit, limit)
+            if self._stream.eof:
+                payload = self._go_on(payload, limit)
         except zlib.error:
             raise ProtocolError("compressed data is not valid") from None
         if final and not self._message_ends():
             raise ProtocolError("compressed message ends inside a block")
         return payload
 
-    def _run(self, data: bytes, limit: int) -> bytes:
-        payload = self._take(data, limit, limit)
-        if not self._stream.eof:
-            return payload
-        # After a block with BFINAL go on, with the window kept (section 7.2.3.4).
+    def _go_on(self, payload: bytes, limit: int) -> bytes:
+        """After a block with BFINAL go on, with the window kept (section 7.2.3.4)."""
         chunks, room = [payload], limit - len(payload)
         data, start = self._stream.unused_data, 0
         while self._stream.eof:
@@ -80,27 +80,28 @@ class Inflater:
 
     def _take(self, data: bytes, room: int, limit: int) -> bytes:
         # At least 1: to zlib a room of 0 means no limit.
-        chunk = self._stream.decompress(data, min(room, NO_LIMIT // 4) + 1)
-        if len(chunk) > room:
+        most = room + 1 if room < _MOST else _MOST
+        chunk = self._stream.decompress(data, most)
+        size = len(chunk)
+        if size > room:
             raise PayloadTooBig(None, limit)
         # There was room for one byte more, so zlib has taken all it could.
-        self._remember(chunk)
-        return chunk
-
-    def _remember(self, chunk: bytes) -> None:
-        self._recent.append(chunk)
-        self._recent_size += len(chunk)
-        if self._recent_size > 2 * _WINDOW or len(self._recent) > _CHUNKS:
-            self._recent = [b"".join(self._recent)[-_WINDOW:]]
+        recent = self._recent
+        recent.append(chunk)
+        self._recent_size += size
+        if self._recent_size > 2 * _WINDOW or len(recent) > _CHUNKS:
+            self._recent = [b"".join(recent)[-_WINDOW:]]
             self._recent_size = len(self._recent[0])
+        return chunk
 
     def _message_ends(self) -> bool:
         """Take the tail; tell whether it was just that, behind a finished block."""
+        stream = self._stream
         try:
-            if self._stream.decompress(_TAIL, 1):
+            if stream.decompress(_TAIL, 1):
                 return False
-            probe = self._stream.copy()
-            return probe.decompress(_PROBE) == _ECHO and probe.eof
+            probe = stream.copy()
+            return probe.decompress(_PROBE, 2) == _ECHO and probe.eof
         except zlib.error:
             return False
 
