@@ -19,6 +19,7 @@ COMPILED = [
     "_parser",
     "_responses",
     "_sender",
+    "_status",
     "datastructures",
     "extensions._zstream",
     "extensions.base",

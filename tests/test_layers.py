@@ -30,7 +30,7 @@ LAYERS = {
         *("extensions", "extensions.base", "extensions.negotiation"),
         *("extensions._zstream", "extensions.permessage_deflate"),
     ],
-    4: ["_parser", "_sender", "protocol", "handshake", "server", "client"],
+    4: ["_parser", "_sender", "_status", "protocol", "handshake", "server", "client"],
     7: ["_serve"],
     8: ["cli", "__main__"],
 }

@@ -30,7 +30,7 @@ cdef class Payload:
     cdef uint32_t _key
 
     cdef int _grow(self, Py_ssize_t count) except -1
-    cdef void _take(self, const unsigned char *data, Py_ssize_t size) noexcept
+    cdef void _copy(self, const unsigned char *data, Py_ssize_t size) noexcept
     cdef bint add(self, bytes data) noexcept
     cpdef Py_ssize_t feed(self, const unsigned char *data, Py_ssize_t start,
                           Py_ssize_t stop) except -1

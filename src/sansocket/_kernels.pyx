@@ -148,7 +148,7 @@ cdef class Payload:
         if count == 0:
             return start
         self._grow(count)
-        self._take(data + start, count)
+        self._copy(data + start, count)
         return start + count
 
     cdef bint add(self, bytes data) noexcept:
@@ -156,10 +156,10 @@ cdef class Payload:
         if (<uint64_t>count >= self.missing or count > self._room - self._size
                 or count == 0):
             return False
-        self._take(<unsigned char *>PyBytes_AS_STRING(data), count)
+        self._copy(<unsigned char *>PyBytes_AS_STRING(data), count)
         return True
 
-    cdef void _take(self, const unsigned char *data, Py_ssize_t size) noexcept:
+    cdef void _copy(self, const unsigned char *data, Py_ssize_t size) noexcept:
         """Take bytes for which there is room."""
         cdef unsigned char *target = <unsigned char *>raw_bytes(self._bytes)
         cdef int turn = self._size & 3

@@ -13,8 +13,9 @@ import logging
 
 from . import _kernels
 from ._parser import text_error
-from ._sender import SEND_EOF, STATES, FrameSender
-from .closing import Close, answer, failure, judge
+from ._sender import SEND_EOF, STATES
+from ._status import ConnectionStatus
+from .closing import Close, answer, failure
 from .constants import (
     CLIENT,
     CLOSED,
@@ -32,16 +33,12 @@ from .constants import (
 from .exceptions import PayloadTooBig, ProtocolError
 from .extensions.permessage_deflate import PerMessageDeflate
 from .frames import Frame
-from .stats import Stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import uuid
-
     from .datastructures import Headers
-    from .exceptions import ConnectionClosed
     from .http11 import Request, Response
-    from .typing import BytesLike, LoggerLike, Origin, Subprotocol
+    from .typing import BytesLike, LoggerLike
 
     Event = Request | Response | Frame
 else:
@@ -62,13 +59,13 @@ __all__ = [
 ]
 
 # C values in the compiled form, which no public name can be.
-_CONNECTING, _OPEN, _CLOSING, _CLOSED = range(4)
+_OPEN, _CLOSING, _CLOSED = range(1, 4)
 _STATES = STATES
 _HEAD, _HOLD, _FRAMES, _DISCARD = HEAD, HOLD, FRAMES, DISCARD
 _MAX_HELD = 65536  # bytes kept until the handshake is decided
 
 
-class Protocol(FrameSender):
+class Protocol(ConnectionStatus):
     """One side of a WebSocket connection, driven by its caller.
 
     After each ``receive_*`` call fetch ``events_received()`` and write what
@@ -136,38 +133,16 @@ class Protocol(FrameSender):
         self._begin_sender(
             side is CLIENT, logger, max_size, max_fragments, max_inflated_size
         )
-        self.side = side
+        self._begin_status(side)
         self.validate_utf8 = validate_utf8
-        self.origin: Origin | None = None
-        self.subprotocol: Subprotocol | None = None
-        self.close_rcvd: Close | None = None
-        self.close_sent: Close | None = None
-        self.close_rcvd_then_sent: bool | None = None
-        self.handshake_exc: Exception | None = None
-        self.parser_exc: Exception | None = None
         self._state = _to_state(state)
-        self._id: uuid.UUID | None = None
         self._held: bytearray | None = None  # came before the handshake's decision
         self._held_too_much = False
         self._pulled = False  # whether frames are read one by one
         self._eof_received = False
-        self._bytes_received = 0
         self._own_recv_frame = type(self).recv_frame is not _recv_frame
 
-    # --- questions
-
-    @property
-    def id(self) -> uuid.UUID:
-        """Identifier of the connection, for logs; made when first asked for."""
-        if self._id is None:
-            from uuid import uuid4
-
-            self._id = uuid4()
-        return self._id
-
-    @id.setter
-    def id(self, value: uuid.UUID) -> None:
-        self._id = value
+    # --- state
 
     @property
     def state(self) -> State:
@@ -185,62 +160,6 @@ class Protocol(FrameSender):
             self._start_frames()
         else:
             self._set_state(number)
-
-    @property
-    def close_code(self) -> int | None:
-        """Close code (RFC 6455, section 7.1.5): the peer's, 1005 if its close frame
-        had none, 1006 if none came; ``None`` until the connection is closed."""
-        if self._state != _CLOSED:
-            return None
-        return 1006 if self.close_rcvd is None else self.close_rcvd.code
-
-    @property
-    def close_reason(self) -> str | None:
-        """Close reason of the peer, or ``""``; ``None`` until the connection is
-        closed. It is for developers, never for end users (section 7.1.6)."""
-        if self._state != _CLOSED:
-            return None
-        return "" if self.close_rcvd is None else self.close_rcvd.reason
-
-    @property
-    def close_exc(self) -> ConnectionClosed:
-        """The exception to raise to whoever uses the closed connection.
-
-        Raises:
-            AssertionError: while the connection is not closed.
-
-        """
-        if self._state != _CLOSED:
-            raise AssertionError("connection is not closed yet")
-        exc = judge(self.close_rcvd, self.close_sent, self.close_rcvd_then_sent)
-        exc.__cause__ = self.parser_exc
-        return exc
-
-    @property
-    def stats(self) -> Stats:
-        """What the connection has carried so far."""
-        deflate = [e for e in self.extensions if isinstance(e, PerMessageDeflate)]
-        return Stats(
-            bytes_received=self._bytes_received,
-            frames_received=self._frames_received,
-            messages_received=self._messages_received,
-            bytes_sent=self._bytes_sent,
-            frames_sent=self._frames_sent,
-            messages_sent=self._messages_sent,
-            deflated_received=sum(e.deflated_received for e in deflate),
-            inflated_received=sum(e.inflated_received for e in deflate),
-            deflated_sent=sum(e.deflated_sent for e in deflate),
-            inflated_sent=sum(e.inflated_sent for e in deflate),
-        )
-
-    def close_expected(self) -> bool:
-        """Whether the TCP connection should close soon.
-
-        If so, close it after a short time unless the peer does.
-        """
-        if self._state == _CONNECTING:
-            return self.eof_sent
-        return self._state == _CLOSING
 
     # --- what comes in
 
