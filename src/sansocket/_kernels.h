@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "_utf8_blocks.h"
+
 #define SANSOCKET_HIGH_BITS 0x8080808080808080u
 
 /* XOR `size` bytes with the masking key (RFC 6455, section 5.3), and tell whether
@@ -92,6 +94,14 @@ sansocket_utf8(int32_t state, const unsigned char *data, size_t size)
             return state;
         state = 0;
     }
+#ifdef SANSOCKET_BLOCKS
+    if (end - data >= 64 && SANSOCKET_HAS_BLOCKS) {
+        ptrdiff_t done = sansocket_utf8_blocks(data, (size_t)(end - data));
+        if (done < 0)
+            return -1;
+        data += done;
+    }
+#endif
     while (data < end) {
         int need, have;
         while (end - data >= 64) { /* ASCII, the common case, in wide steps */
