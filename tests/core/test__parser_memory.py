@@ -28,6 +28,7 @@ from .support import (
     sent,
     wire,
 )
+from .table import each
 
 MIB = 2**20
 
@@ -51,8 +52,8 @@ def feed_all(protocol: Any, data: bytes, size: int) -> None:
         protocol.receive_data(data[start : start + size])
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("size", [2**31, 2**32, 2**62, 2**63 - 1])
+@each("side", SIDES)
+@each("size", [2**31, 2**32, 2**62, 2**63 - 1])
 def test_sec_09_nothing_is_allocated_for_an_announced_length(
     impl: Any, side: str, size: int
 ) -> None:
@@ -65,8 +66,8 @@ def test_sec_09_nothing_is_allocated_for_an_announced_length(
     assert peak < 60_000
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("step", [1, 7, 1000, 65536])
+@each("side", SIDES)
+@each("step", [1, 7, 1000, 65536])
 def test_sec_05_an_unfinished_payload_is_held_once(
     impl: Any, side: str, step: int
 ) -> None:
@@ -103,8 +104,8 @@ def test_sec_05_work_does_not_grow_with_what_is_held(impl: Any, side: str) -> No
 FLOODS = [(FIN | PING, 1), (FIN | PONG, 1), (FIN | BINARY, 1), (CONT, 1)]
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize(("first", "factor"), FLOODS)
+@each("side", SIDES)
+@each(("first", "factor"), FLOODS)
 def test_sec_06_floods_of_empty_frames(
     impl: Any, side: str, first: int, factor: int
 ) -> None:
@@ -136,8 +137,8 @@ def test_sec_07_one_pong_stays_queued(impl: Any, side: str) -> None:
     assert sent(protocol) == [(FIN | PONG, b"again")]
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("way", ["extension", "send_frame", "debug"])
+@each("side", SIDES)
+@each("way", ["extension", "send_frame", "debug"])
 def test_sec_07_one_pong_stays_queued_on_the_long_way_too(
     impl: Any, side: str, way: str
 ) -> None:
@@ -196,9 +197,9 @@ def test_input_is_dropped_after_a_failure(impl: Any) -> None:
 class TestBombs:
     """SEC-01 to SEC-03: what a compressed message may become."""
 
-    @pytest.mark.parametrize("excess", [-1, 0, 1, 2, 3])
-    @pytest.mark.parametrize("step", [None, 1, 5])
-    @pytest.mark.parametrize("content", [b"\x00", b"random"])
+    @each("excess", [-1, 0, 1, 2, 3])
+    @each("step", [None, 1, 5])
+    @each("content", [b"\x00", b"random"])
     def test_sec_03_exact_limit(
         self, impl: Any, excess: int, step: int | None, content: bytes
     ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from .support import close_payload
+from .table import each
 
 LEGAL = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
 EURO = "\u20ac"
@@ -36,7 +37,7 @@ class TestCodes:
                     writable.add(code)
         assert travelling == readable == writable == LEGAL
 
-    @pytest.mark.parametrize("code", [-1, 65536, 65536 + 1000, 2**64])
+    @each("code", [-1, 65536, 65536 + 1000, 2**64])
     def test_numbers_that_are_no_codes(self, impl: Any, code: int) -> None:
         assert not impl.closing.may_travel(code)
         with pytest.raises(impl.exceptions.ProtocolError):
@@ -56,7 +57,7 @@ class TestCodes:
 class TestPayload:
     """SPEC-077"""
 
-    @pytest.mark.parametrize(
+    @each(
         ("data", "code", "reason"),
         [
             (b"", 1005, ""),
@@ -83,7 +84,7 @@ class TestPayload:
             impl.closing.Close.parse(data)
         assert caught.value.close_code == 1002
 
-    @pytest.mark.parametrize("reason", ["ff", "c0af", "eda080", "f4908080", "e282"])
+    @each("reason", ["ff", "c0af", "eda080", "f4908080", "e282"])
     def test_spec_077_invalid_reason(self, impl: Any, reason: str) -> None:
         """SPEC-077, SEC-36: 1007"""
         data = close_payload(1000, bytes.fromhex(reason))
@@ -97,7 +98,7 @@ class TestPayload:
             impl.closing.Close.parse(close_payload(999, b"\xff"))
         assert caught.value.close_code == 1002
 
-    @pytest.mark.parametrize("unit", ["x", "\u00fc", EURO, "\U0001f600"])
+    @each("unit", ["x", "\u00fc", EURO, "\U0001f600"])
     def test_spec_077_length_of_the_reason(self, impl: Any, unit: str) -> None:
         """SPEC-077, SEC-36: up to 123 bytes, whatever the number of characters."""
         size = len(unit.encode())
@@ -159,7 +160,7 @@ class TestValue:
             case impl.closing.Close(code, reason):
                 assert (code, reason) == (4000, "x")
 
-    @pytest.mark.parametrize(
+    @each(
         ("code", "reason", "wanted"),
         [
             (1000, "", "1000 (OK)"),
