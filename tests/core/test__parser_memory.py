@@ -34,8 +34,11 @@ MIB = 2**20
 
 
 def held(action: Callable[[], object]) -> tuple[int, int]:
-    """Bytes that are allocated after an action, and at its peak."""
-    gc.collect()
+    """Bytes that are allocated after an action, and at its peak.
+
+    What only the garbage collector would free counts as held.
+    """
+    gc.disable()
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -45,6 +48,7 @@ def held(action: Callable[[], object]) -> tuple[int, int]:
         return now - before, peak - before
     finally:
         tracemalloc.stop()
+        gc.enable()
 
 
 def feed_all(protocol: Any, data: bytes, size: int) -> None:
@@ -67,17 +71,16 @@ def test_sec_09_nothing_is_allocated_for_an_announced_length(
 
 
 @each("side", SIDES)
-@each("step", [1, 7, 1000, 65536])
+@each(("step", "size"), [(1, 10_000), (7, 60_000), (1000, 300_000), (65536, 300_000)])
 def test_sec_05_an_unfinished_payload_is_held_once(
-    impl: Any, side: str, step: int
+    impl: Any, side: str, step: int, size: int
 ) -> None:
     """SEC-05, SEC-09: bytes held / bytes received < 4, however small the reads."""
-    size = 20_000 if step == 1 else 300_000
     stream = wire(side, FIN | BINARY, bytes(size))[:-1]
     protocol = opened(impl, side)
     now, peak = held(lambda: feed_all(protocol, stream, step))
-    assert now < 2.5 * size + 8192
-    assert peak < 4 * size + 200_000
+    assert now < 2.5 * size
+    assert peak < 4 * size
     protocol.receive_data(wire(side, FIN | BINARY, bytes(size))[-1:])
     assert events(protocol) == [(BINARY, bytes(size), True)]
 
@@ -109,15 +112,15 @@ FLOODS = [(FIN | PING, 1), (FIN | PONG, 1), (FIN | BINARY, 1), (CONT, 1)]
 def test_sec_06_floods_of_empty_frames(
     impl: Any, side: str, first: int, factor: int
 ) -> None:
-    """SEC-06, SEC-04: 64 KiB in one call is held in a small multiple of it."""
+    """SEC-06, SEC-04: what comes in one call is held in a small multiple of it."""
     protocol = opened(impl, side, max_fragments=None)
     if first == CONT:
         protocol.receive_data(wire(side, BINARY))
         protocol.events_received()
     frame = wire(side, first)
-    count = 65536 // len(frame)
-    now, _ = held(lambda: protocol.receive_data(frame * count))
     compiled = impl._kernels.COMPILED
+    count = (65536 if compiled else 8192) // len(frame)
+    now, _ = held(lambda: protocol.receive_data(frame * count))
     overhead = 100 if compiled else 220  # bytes of an event and its place in the list
     assert now < count * overhead + 8192
     assert len(events(protocol)) == count
@@ -172,15 +175,16 @@ def test_sec_07_one_pong_stays_queued_on_the_long_way_too(
     assert sent(protocol) == [(FIN | PONG, b"499")]
 
 
-@pytest.mark.parametrize("step", [1, 100, 10**6])
-def test_sec_04_memory_of_many_small_fragments(impl: Any, step: int) -> None:
+@each(("step", "most"), [(1, 512), (100, 4096), (10**6, 4096)])
+def test_sec_04_memory_of_many_small_fragments(impl: Any, step: int, most: int) -> None:
     """SEC-04, SEC-08: a default object bounds one message to 4096 frames."""
-    protocol = opened(impl, "server")
-    stream = wire("server", BINARY, b"x") + wire("server", CONT, b"x") * 5000
+    options = {} if most == 4096 else {"max_fragments": most}
+    protocol = opened(impl, "server", **options)
+    stream = wire("server", BINARY, b"x") + wire("server", CONT, b"x") * (most + 900)
     now, _ = held(lambda: feed_all(protocol, stream, step))
-    assert len(events(protocol)) == 4096
+    assert len(events(protocol)) == most
     assert_failing(protocol, 1009)
-    assert now < 4096 * 300
+    assert now < most * 300
 
 
 def test_input_is_dropped_after_a_failure(impl: Any) -> None:
@@ -230,7 +234,7 @@ class TestBombs:
 
     def test_sec_01_memory(self, impl: Any) -> None:
         """SEC-01: ratio 1000:1, peak below the limit and a constant."""
-        bomb = deflated(bytes(50 * MIB))
+        bomb = deflated(bytes(10 * MIB))
         stream = wire("server", 0xC2, bomb)
         protocol = opened(impl, "server", [deflate(impl)], max_size=100_000)
         _, peak = held(lambda: protocol.receive_data(stream))
