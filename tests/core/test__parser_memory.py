@@ -71,7 +71,7 @@ def test_sec_09_nothing_is_allocated_for_an_announced_length(
 
 
 @each("side", SIDES)
-@each(("step", "size"), [(1, 10_000), (7, 60_000), (1000, 300_000), (65536, 300_000)])
+@each(("step", "size"), [(1, 5000), (7, 30_000), (1000, 300_000), (65536, 300_000)])
 def test_sec_05_an_unfinished_payload_is_held_once(
     impl: Any, side: str, step: int, size: int
 ) -> None:
@@ -119,11 +119,11 @@ def test_sec_06_floods_of_empty_frames(
         protocol.events_received()
     frame = wire(side, first)
     compiled = impl._kernels.COMPILED
-    count = (65536 if compiled else 8192) // len(frame)
+    count = (16384 if compiled else 4096) // len(frame)
     now, _ = held(lambda: protocol.receive_data(frame * count))
     overhead = 100 if compiled else 220  # bytes of an event and its place in the list
     assert now < count * overhead + 8192
-    assert len(events(protocol)) == count
+    assert len(protocol.events_received()) == count
     assert len(sent(protocol)) == (1 if first == FIN | PING else 0)
 
 
@@ -175,14 +175,14 @@ def test_sec_07_one_pong_stays_queued_on_the_long_way_too(
     assert sent(protocol) == [(FIN | PONG, b"499")]
 
 
-@each(("step", "most"), [(1, 512), (100, 4096), (10**6, 4096)])
+@each(("step", "most"), [(1, 256), (100, 512), (10**6, 4096)])
 def test_sec_04_memory_of_many_small_fragments(impl: Any, step: int, most: int) -> None:
     """SEC-04, SEC-08: a default object bounds one message to 4096 frames."""
-    options = {} if most == 4096 else {"max_fragments": most}
+    options: Any = {} if most == 4096 else {"max_fragments": most}
     protocol = opened(impl, "server", **options)
-    stream = wire("server", BINARY, b"x") + wire("server", CONT, b"x") * (most + 900)
+    stream = wire("server", BINARY, b"x") + wire("server", CONT, b"x") * (most + 100)
     now, _ = held(lambda: feed_all(protocol, stream, step))
-    assert len(events(protocol)) == most
+    assert len(protocol.events_received()) == most
     assert_failing(protocol, 1009)
     assert now < most * 300
 

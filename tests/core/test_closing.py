@@ -23,17 +23,23 @@ class TestCodes:
     def test_spec_078_sec_36_all_codes(self, impl: Any) -> None:
         """SPEC-078, SEC-36: all 65536, asked and read; written, most."""
         close, error = impl.closing.Close, impl.exceptions.ProtocolError
+        may_travel = impl.closing.may_travel
         travelling, readable, writable = set(), set(), set()
+
+        def may_read(code: int) -> bool:
+            try:
+                return bool(close.parse(close_payload(code)).code == code)
+            except error:
+                return False
+
         for code in range(65536):
-            payload = close_payload(code)
-            if impl.closing.may_travel(code):
+            if may_travel(code):
                 travelling.add(code)
-            with contextlib.suppress(error):
-                assert close.parse(payload).code == code
+            if may_read(code):
                 readable.add(code)
             if code < 5100 or code % 64 == 63:  # the rest only costs time
                 with contextlib.suppress(error):
-                    assert close(code, "").serialize() == payload
+                    assert close(code, "").serialize() == close_payload(code)
                     writable.add(code)
         assert travelling == readable == writable == LEGAL
 
