@@ -80,6 +80,16 @@ def e2e(session: nox.Session) -> None:
 
 
 @nox.session
+def torture(session: nox.Session) -> None:
+    """Feed a million random and mutated inputs to both forms: about six minutes."""
+    session.install("-e", ".[dev]", env={"SANSOCKET_BUILD": "require"})
+    session.run(
+        *("python", "-m", "tests.torture", *session.posargs),
+        env={"SANSOCKET_TEST_FORMS": "pure,compiled"},
+    )
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Time the core, beside its rivals; arguments go to the benchmark."""
     session.install("-r", "benchmarks/requirements.txt")

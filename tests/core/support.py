@@ -7,6 +7,7 @@ its peer sends, masked or not. Nothing here is built with the code under test.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -124,14 +125,20 @@ def deflate(impl: Any, *, takeover: bool = True) -> Any:
     return kind(not takeover, not takeover, 15, 15)
 
 
+@functools.cache
+def chat(impl: Any) -> Any:
+    """The URI that clients here connect to."""
+    return impl.uri.parse_uri("ws://example.com/chat")
+
+
 def opened(impl: Any, side: str, extensions: Iterable[Any] = (), **options: Any) -> Any:
     """A connection whose handshake is done."""
     protocol: Any
     if side == "server":
         protocol = impl.server.ServerProtocol(state=impl.protocol.OPEN, **options)
     else:
-        uri = impl.uri.parse_uri("ws://example.com/chat")
-        protocol = impl.client.ClientProtocol(uri, state=impl.protocol.OPEN, **options)
+        state = impl.protocol.OPEN
+        protocol = impl.client.ClientProtocol(chat(impl), state=state, **options)
     protocol.extensions = list(extensions)
     return protocol
 

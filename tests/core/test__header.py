@@ -26,6 +26,7 @@ from .support import (
     sent,
     wire,
 )
+from .table import each
 
 OPEN_TEXT = (TEXT, b"begun")  # leaves a message under way
 HELLO = (FIN | TEXT, b"hello")
@@ -180,8 +181,8 @@ def build(impl: Any, bad: Bad, side: str) -> Any:
     return opened(impl, side, extensions, **bad.options)
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("bad", BAD, ids=[bad.name for bad in BAD])
+@each("side", SIDES)
+@each("bad", BAD, ids=[bad.name for bad in BAD])
 def test_sec_34_refused_at_the_first_byte_that_can_tell(
     impl: Any, bad: Bad, side: str
 ) -> None:
@@ -197,8 +198,8 @@ def test_sec_34_refused_at_the_first_byte_that_can_tell(
     assert_failing(protocol, bad.code)
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("bad", BAD, ids=[bad.name for bad in BAD])
+@each("side", SIDES)
+@each("bad", BAD, ids=[bad.name for bad in BAD])
 def test_same_refusal_however_it_is_cut(impl: Any, bad: Bad, side: str) -> None:
     """SPEC-029, SEC-34: cut at every byte, with more behind, and all at once."""
     before, header = parts(bad, side)
@@ -216,8 +217,8 @@ def test_same_refusal_however_it_is_cut(impl: Any, bad: Bad, side: str) -> None:
 GOOD_LENGTHS = [0, 1, 125, 126, 127, 255, 256, 65535, 65536, 65537]
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("length", GOOD_LENGTHS)
+@each("side", SIDES)
+@each("length", GOOD_LENGTHS)
 def test_spec_057_all_length_forms(impl: Any, side: str, length: int) -> None:
     """SPEC-057: both sides of each border, the header cut at every byte."""
     payload = bytes(range(256)) * (length // 256 + 1)
@@ -231,8 +232,8 @@ def test_spec_057_all_length_forms(impl: Any, side: str, length: int) -> None:
         assert feed(protocol, [stream[:position], stream[position:]]) == wanted
 
 
-@pytest.mark.parametrize("length", GOOD_LENGTHS)
-@pytest.mark.parametrize("side", SIDES)
+@each("length", GOOD_LENGTHS)
+@each("side", SIDES)
 def test_spec_058_minimal_lengths_are_sent(impl: Any, side: str, length: int) -> None:
     """SPEC-058: ``sent`` compares with the shortest form."""
     protocol = opened(impl, side)
@@ -240,8 +241,8 @@ def test_spec_058_minimal_lengths_are_sent(impl: Any, side: str, length: int) ->
     assert sent(protocol) == [(FIN | BINARY, bytes(length))]
 
 
-@pytest.mark.parametrize("size", [2**31 - 1, 2**31, 2**32, 2**62, 2**63 - 1])
-@pytest.mark.parametrize("side", SIDES)
+@each("size", [2**31 - 1, 2**31, 2**32, 2**62, 2**63 - 1])
+@each("side", SIDES)
 def test_sec_11_huge_lengths_are_awaited_without_a_limit(
     impl: Any, side: str, size: int
 ) -> None:
@@ -302,7 +303,7 @@ def test_limits_are_named(impl: Any) -> None:
         assert f"limit of {least} bytes" in protocol.close_sent.reason
 
 
-@pytest.mark.parametrize(
+@each(
     ("options", "frames", "limit"),
     [
         ({"max_size": (10, 5)}, [(BINARY, b"12345")] * 1 + [(CONT, b"12345")] * 2, 10),

@@ -5,9 +5,8 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-import pytest
-
 from .support import BINARY, CONT, FIN, KEY, PING, RSV1, TEXT, header
+from .table import each
 
 
 def rules(impl: Any, **changed: Any) -> Any:
@@ -33,7 +32,7 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize("data", GOOD, ids=bytes.hex)
+@each("data", GOOD, ids=bytes.hex)
 def test_sec_34_no_prefix_of_a_good_header_is_refused(impl: Any, data: bytes) -> None:
     """SEC-34, SPEC-057"""
     for size in range(1, len(data) + 1):
@@ -56,7 +55,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("data", "tells", "text"), BAD)
+@each(("data", "tells", "text"), BAD)
 def test_sec_34_one_reason_from_the_first_byte_that_can_tell(
     impl: Any, data: str, tells: int, text: str
 ) -> None:

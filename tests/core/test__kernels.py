@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from .table import each
+
 KEY = bytes.fromhex("37fa213d")
 SIZES = [*range(301), 1000, 4095, 4096, 4097, 65535, 65536, 65537, 131079]
 
@@ -172,7 +174,7 @@ def test_sec_35_borders_of_unicode(impl: ModuleType) -> None:
             assert one_by_one(impl, data[before:]) is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "position"),
     [
         ("80", 0),
@@ -237,8 +239,8 @@ def fed(
     return payload
 
 
-@pytest.mark.parametrize("key", [b"", KEY, bytes(4)], ids=["plain", "masked", "zero"])
-@pytest.mark.parametrize("size", [1, 3, 511, 512, 513, 70000])
+@each("key", [b"", KEY, bytes(4)], ids=["plain", "masked", "zero"])
+@each("size", [1, 3, 511, 512, 513, 70000])
 def test_payload_in_pieces(impl: ModuleType, key: bytes, size: int) -> None:
     """SPEC-063: the key goes on where the piece before ended."""
     for whole, text in ((PLAIN[:size], False), (b"text" * size, True)):
@@ -304,7 +306,7 @@ def test_payload_that_is_no_text_keeps_the_state(impl: ModuleType) -> None:
 # Buffers of all kinds
 
 
-@pytest.mark.parametrize(
+@each(
     "data",
     [
         b"abcdefgh",
@@ -358,7 +360,7 @@ def test_sec_14_strided_views_are_refused(impl: ModuleType, name: str) -> None:
         getattr(impl._kernels, name)(*arguments)
 
 
-@pytest.mark.parametrize("data", ["text", 5, None, [1, 2]])
+@each("data", ["text", 5, None, [1, 2]])
 def test_what_is_no_buffer_is_refused(impl: ModuleType, data: Any) -> None:
     with pytest.raises(TypeError):
         impl._kernels.as_bytes(data)
@@ -383,7 +385,7 @@ LENGTHS = {
 }
 
 
-@pytest.mark.parametrize("length", LENGTHS)
+@each("length", LENGTHS)
 def test_spec_058_header_is_minimal(impl: ModuleType, length: int) -> None:
     """SPEC-057, SPEC-058, SPEC-059: the shortest form, in network order."""
     plain = bytes.fromhex("82" + LENGTHS[length])

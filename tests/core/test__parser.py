@@ -32,6 +32,7 @@ from .support import (
     wire,
     xor,
 )
+from .table import each
 
 Frames = list[tuple[int, bytes]]
 
@@ -67,8 +68,8 @@ def join(side: str, frames: Frames) -> bytes:
     return b"".join(wire(side, first, payload) for first, payload in frames)
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("compression", [False, True])
+@each("side", SIDES)
+@each("compression", [False, True])
 def test_spec_029_any_cut_gives_the_same(
     impl: Any, side: str, compression: bool
 ) -> None:
@@ -120,7 +121,7 @@ RFC_FRAMES = [
 ]
 
 
-@pytest.mark.parametrize(("side", "data", "wanted"), RFC_FRAMES)
+@each(("side", "data", "wanted"), RFC_FRAMES)
 def test_rfc_6455_examples(
     impl: Any, side: str, data: str, wanted: list[tuple[int, bytes, bool]]
 ) -> None:
@@ -129,7 +130,7 @@ def test_rfc_6455_examples(
     assert outcome.error == ""
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 65, 1000])
+@each("size", [0, 1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 65, 1000])
 def test_spec_063_unmasking(impl: Any, size: int) -> None:
     """SPEC-063: every length modulo 4, all keys of note, cut at every byte."""
     payload = bytes(i * 7 & 0xFF for i in range(size))
@@ -194,7 +195,7 @@ class TestInputs:
         protocol.receive_data(memoryview(array("I", stream)))
         assert events(protocol) == [(BINARY, bytes(10), True)]
 
-    @pytest.mark.parametrize("data", ["text", 5, None, [1, 2]])
+    @each("data", ["text", 5, None, [1, 2]])
     def test_other_types_are_refused(self, impl: Any, data: object) -> None:
         protocol = opened(impl, "server")
         with pytest.raises(TypeError):
@@ -212,7 +213,7 @@ class TestInputs:
 class TestLimits:
     """SPEC-075: sizes and numbers, on both sides of each line."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("max_size", "message", "fragment"),
         [
             (1000, 1000, None),
@@ -248,8 +249,8 @@ class TestLimits:
             with pytest.raises(ValueError, match="limit"):
                 opened(impl, "server", **options)
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("split", [[10], [5, 5], [10, 0], [0, 10], [1] * 10])
+    @each("side", SIDES)
+    @each("split", [[10], [5, 5], [10, 0], [0, 10], [1] * 10])
     def test_spec_075_message_limit(
         self, impl: Any, side: str, split: list[int]
     ) -> None:
@@ -282,8 +283,8 @@ class TestLimits:
         protocol.receive_data(join("server", frames[2:]))
         assert_failing(protocol, 1009, "limit of 5 bytes")
 
-    @pytest.mark.parametrize("size", [0, 1])
-    @pytest.mark.parametrize("fin", [False, True])
+    @each("size", [0, 1])
+    @each("fin", [False, True])
     def test_sec_04_number_of_fragments(self, impl: Any, size: int, fin: bool) -> None:
         """SEC-04: n - 1, n, n + 1 fragments, empty ones counted."""
         last = wire("server", FIN | CONT if fin else CONT, bytes(size))

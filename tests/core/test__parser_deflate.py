@@ -24,6 +24,7 @@ from .support import (
     sent,
     wire,
 )
+from .table import each
 
 HELLO = bytes.fromhex("f248cdc9c90700")
 AGAIN = bytes.fromhex("f200110000")  # refers to the message before
@@ -37,8 +38,8 @@ VECTORS = [
 ]
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize(("data", "wanted"), VECTORS)
+@each("side", SIDES)
+@each(("data", "wanted"), VECTORS)
 def test_spec_097_098_vectors(impl: Any, side: str, data: str, wanted: bytes) -> None:
     """SPEC-097, SPEC-098, SEC-18: each, then two more messages, cut at every byte."""
     stream = wire(side, FIN | RSV1 | TEXT, bytes.fromhex(data))
@@ -102,7 +103,7 @@ def test_spec_102_data_cut_off(impl: Any, side: str) -> None:
         assert_failing(protocol, 1002)
 
 
-@pytest.mark.parametrize("data", ["07", "ff", "06", "0005000000", "f248cdc9c907ff"])
+@each("data", ["07", "ff", "06", "0005000000", "f248cdc9c907ff"])
 def test_spec_102_not_deflate(impl: Any, data: str) -> None:
     """SPEC-102"""
     protocol = opened(impl, "server", [deflate(impl)])

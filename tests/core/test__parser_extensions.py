@@ -35,6 +35,7 @@ from .support import (
     user_extension,
     wire,
 )
+from .table import each
 
 HELLO = bytes.fromhex("f248cdc9c90700")
 AGAIN = bytes.fromhex("f200110000")  # refers to the message before
@@ -118,8 +119,8 @@ def test_spec_081_the_last_named_decodes_first(impl: Any, side: str) -> None:
         assert feed(new(), chunks) == whole
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("position", [0, 1])
+@each("side", SIDES)
+@each("position", [0, 1])
 def test_spec_083_with_permessage_deflate(impl: Any, side: str, position: int) -> None:
     """SPEC-083, SPEC-095, SPEC-099: its window is kept, plain messages pass it by."""
     extensions = [user_extension(impl)]
@@ -162,7 +163,7 @@ def test_a_subclass_of_permessage_deflate(impl: Any, side: str) -> None:
 class TestLimits:
     """SPEC-075: the limits count what the extension made of a frame."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("max_size", "wanted"),
         [
             (100, [100, 90, None, 80, 100]),
@@ -188,9 +189,9 @@ class TestLimits:
         assert told == wanted
         assert protocol.parser_exc is None
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("raises", [False, True])
-    @pytest.mark.parametrize(
+    @each("side", SIDES)
+    @each("raises", [False, True])
+    @each(
         ("max_size", "text"),
         [(10, "message is over the limit of 10"), ((99, 10), "frame is over the")],
     )
@@ -244,8 +245,8 @@ class TestLimits:
 class TestText:
     """SPEC-069, SPEC-101: the check is on what the extension made."""
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("data", [b"\xff", b"a\xc0\xaf", b"\xed\xa0\x80", b"\xce"])
+    @each("side", SIDES)
+    @each("data", [b"\xff", b"a\xc0\xaf", b"\xed\xa0\x80", b"\xce"])
     def test_spec_101_invalid(self, impl: Any, side: str, data: bytes) -> None:
         """SPEC-069, SPEC-101, SEC-35"""
         protocol = bare(impl, side, [new_data(impl, data)])
@@ -306,7 +307,7 @@ class TestFaults:
         protocol.receive_data(wire("server", FIN | bit | TEXT, b"x"))
         assert_failing(protocol, 1002, "reserved bits")
 
-    @pytest.mark.parametrize(
+    @each(
         ("error", "code"),
         [
             (lambda impl: impl.exceptions.ProtocolError("bad data"), 1002),
@@ -345,8 +346,8 @@ class TestFaults:
             protocol.receive_data(wire("server", FIN | TEXT, b"x"))
             assert_failing(protocol, 1011)
 
-    @pytest.mark.parametrize("kind", [bytearray, memoryview])
-    @pytest.mark.parametrize("first", [FIN | TEXT, FIN | PING])
+    @each("kind", [bytearray, memoryview])
+    @each("first", [FIN | TEXT, FIN | PING])
     def test_events_hold_bytes(self, impl: Any, kind: Any, first: int) -> None:
         """Users hash and decode the payload; and the extension may reuse its buffer."""
         buffer = bytearray(b"data")
@@ -358,8 +359,8 @@ class TestFaults:
         assert frame.data == b"data"
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize(
+@each("side", SIDES)
+@each(
     ("data", "tells"),
     [
         ("83", 1),  # SPEC-056: a reserved opcode

@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-import pytest
-
 from .support import (
     BINARY,
     CONT,
@@ -25,6 +23,7 @@ from .support import (
     opened,
     wire,
 )
+from .table import each
 
 # Sequences and how many of their bytes can still be right.
 INVALID = [
@@ -55,8 +54,8 @@ VALID = [
 INVALID_IDS = [sequence.hex() for sequence, _ in INVALID]
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize(("sequence", "good"), INVALID, ids=INVALID_IDS)
+@each("side", SIDES)
+@each(("sequence", "good"), INVALID, ids=INVALID_IDS)
 def test_spec_069_invalid_text(
     impl: Any, side: str, sequence: bytes, good: int
 ) -> None:
@@ -72,8 +71,8 @@ def test_spec_069_invalid_text(
     assert_failing(protocol, 1007)
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize(("sequence", "good"), INVALID, ids=INVALID_IDS)
+@each("side", SIDES)
+@each(("sequence", "good"), INVALID, ids=INVALID_IDS)
 def test_sec_35_first_impossible_byte(
     impl: Any, side: str, sequence: bytes, good: int
 ) -> None:
@@ -88,7 +87,7 @@ def test_sec_35_first_impossible_byte(
     assert_failing(protocol, 1007)
 
 
-@pytest.mark.parametrize(("sequence", "good"), INVALID, ids=INVALID_IDS)
+@each(("sequence", "good"), INVALID, ids=INVALID_IDS)
 def test_spec_069_invalid_text_over_fragments(
     impl: Any, sequence: bytes, good: int
 ) -> None:
@@ -105,8 +104,8 @@ def test_spec_069_invalid_text_over_fragments(
     assert_failing(protocol, 1007)
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("text", VALID)
+@each("side", SIDES)
+@each("text", VALID)
 def test_spec_069_valid_text(impl: Any, side: str, text: str) -> None:
     """SPEC-069: a sequence may span fragments, cut at every byte."""
     data = text.encode()
@@ -119,8 +118,8 @@ def test_spec_069_valid_text(impl: Any, side: str, text: str) -> None:
         assert b"".join(part for _, part, _ in outcome.events) == data
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("start", ["ce", "e282", "e2", "f0", "f09f98", "f48fbf"])
+@each("side", SIDES)
+@each("start", ["ce", "e282", "e2", "f0", "f09f98", "f48fbf"])
 def test_spec_069_truncated_at_the_end(impl: Any, side: str, start: str) -> None:
     """SPEC-069: the end of the message can tell; the end of a fragment can't."""
     data = b"x" + bytes.fromhex(start)
@@ -159,8 +158,8 @@ def test_sec_35_all_short_sequences_as_cpython_judges(impl: Any) -> None:
             protocol = opened(impl, "client")
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("size", [15, 16, 31, 32, 63, 64, 65, 127])
+@each("side", SIDES)
+@each("size", [15, 16, 31, 32, 63, 64, 65, 127])
 def test_sec_35_borders_of_blocks(impl: Any, side: str, size: int) -> None:
     """SEC-35: a character across a border that a fast path may have."""
     for text, code in (
@@ -190,7 +189,7 @@ class TestCompressed:
         stream = wire("server", FIN | RSV1 | TEXT, deflated(text.encode()))
         assert feed(protocol, [stream]).events == [(TEXT, text.encode(), True)]
 
-    @pytest.mark.parametrize(("sequence", "good"), INVALID, ids=INVALID_IDS)
+    @each(("sequence", "good"), INVALID, ids=INVALID_IDS)
     def test_spec_101_invalid(self, impl: Any, sequence: bytes, good: int) -> None:
         """SPEC-101, SEC-35: at the first fragment that has an impossible byte."""
         protocol = opened(impl, "server", [deflate(impl)])
@@ -222,8 +221,8 @@ class TestCompressed:
 class TestUnchecked:
     """validate_utf8=False leaves text to the caller."""
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize(("sequence", "good"), INVALID, ids=INVALID_IDS)
+    @each("side", SIDES)
+    @each(("sequence", "good"), INVALID, ids=INVALID_IDS)
     def test_delivered_as_it_is(
         self, impl: Any, side: str, sequence: bytes, good: int
     ) -> None:

@@ -36,6 +36,7 @@ from .support import (
     wire,
     xor,
 )
+from .table import each
 
 Step = Callable[[Any], object]
 
@@ -96,8 +97,8 @@ def test_spec_060_061_frames(impl: Any, side: str) -> None:
         assert protocol.data_to_send() == []
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 70000])
+@each("side", SIDES)
+@each("size", [0, 1, 125, 126, 65535, 65536, 70000])
 def test_spec_057_058_lengths(impl: Any, side: str, size: int) -> None:
     """SPEC-057, SPEC-058: in each buffer, on each way."""
     payload = bytes(i * 7 & 0xFF for i in range(size))
@@ -147,8 +148,8 @@ def test_spec_068_sec_15_sends_in_other_states(impl: Any, side: str, way: str) -
 class TestMessages:
     """SPEC-068: the sequence of opcodes and FIN."""
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("compression", [False, True])
+    @each("side", SIDES)
+    @each("compression", [False, True])
     def test_spec_068_fragments(self, impl: Any, side: str, compression: bool) -> None:
         """SPEC-068, SPEC-064: the first has the opcode, the rest 0, the last FIN."""
         ours, theirs = ([deflate(impl)] if compression else [] for _ in "12")
@@ -168,8 +169,8 @@ class TestMessages:
             (BINARY, b"c", True),
         ]
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("compression", [False, True])
+    @each("side", SIDES)
+    @each("compression", [False, True])
     def test_spec_068_wrong_sequences(
         self, impl: Any, side: str, compression: bool
     ) -> None:
@@ -237,9 +238,9 @@ class TestCopies:
         assert len(chunks) == 2
         assert buffer == b"\x5a" * size
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("size", [5, 65536])
-    @pytest.mark.parametrize("way", ["plain", "debug", "extension", "deflate"])
+    @each("side", SIDES)
+    @each("size", [5, 65536])
+    @each("way", ["plain", "debug", "extension", "deflate"])
     def test_spec_062_sec_13_buffers_may_be_reused(
         self, impl: Any, side: str, size: int, way: str
     ) -> None:
@@ -386,9 +387,9 @@ class TestRefused:
             assert protocol.stats.frames_sent == 0
             assert protocol.state is impl.protocol.OPEN
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("way", WAYS)
-    @pytest.mark.parametrize("method", ["send_close", "fail"])
+    @each("side", SIDES)
+    @each("way", WAYS)
+    @each("method", ["send_close", "fail"])
     def test_spec_077_078_close(
         self, impl: Any, side: str, way: str, method: str
     ) -> None:
@@ -439,8 +440,8 @@ class TestLog:
         protocol.data_to_send()
         assert lines == []
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("way", ["debug", "deflate", "extension", "send_frame"])
+    @each("side", SIDES)
+    @each("way", ["debug", "deflate", "extension", "send_frame"])
     def test_each_frame_is_a_line(self, impl: Any, side: str, way: str) -> None:
         """Payloads as the application gave them, not compressed."""
         protocol = on_way(impl, side, way)

@@ -32,6 +32,7 @@ from .support import (
     user_extension,
     wire,
 )
+from .table import each
 
 
 def spy(impl: Any, side: str, extensions: Any = (), **options: Any) -> tuple[Any, Any]:
@@ -109,8 +110,8 @@ class TestSendFrame:
         protocol.send_frame(impl.frames.Frame(impl.frames.Opcode.PONG, b""))
         assert len(protocol.data_to_send()) == 1
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("extensions", ["none", "deflate", "user"])
+    @each("side", SIDES)
+    @each("extensions", ["none", "deflate", "user"])
     def test_overridden_it_sees_every_frame(
         self, impl: Any, side: str, extensions: str
     ) -> None:
@@ -225,8 +226,8 @@ class TestExtensions:
         protocol.send_ping(b"y")
         assert sent(protocol) == [(0xF1, b"x1234"), (FIN | PING, b"y")]
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("position", [0, 1])
+    @each("side", SIDES)
+    @each("position", [0, 1])
     def test_spec_083_with_permessage_deflate(
         self, impl: Any, side: str, position: int
     ) -> None:
@@ -301,8 +302,8 @@ class TestExtensions:
 class TestFaults:
     """SEC-15: compression is atomic with framing; an error leaves nothing behind."""
 
-    @pytest.mark.parametrize("fragment", [0, 1])
-    @pytest.mark.parametrize("compression", [False, True])
+    @each("fragment", [0, 1])
+    @each("compression", [False, True])
     def test_sec_15_no_masking_key(
         self, impl: Any, compression: bool, fragment: int
     ) -> None:
@@ -363,8 +364,8 @@ class TestFaults:
         protocol.receive_eof()
         assert sent(protocol) == ["EOF"]
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("where", ["before", "behind", "send_frame"])
+    @each("side", SIDES)
+    @each("where", ["before", "behind", "send_frame"])
     def test_sec_15_an_error_of_the_user(
         self, impl: Any, side: str, where: str
     ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from .support import close_payload
+from .table import each
 
 LEGAL = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
 EURO = "\u20ac"
@@ -22,21 +23,27 @@ class TestCodes:
     def test_spec_078_sec_36_all_codes(self, impl: Any) -> None:
         """SPEC-078, SEC-36: all 65536, asked and read; written, most."""
         close, error = impl.closing.Close, impl.exceptions.ProtocolError
+        may_travel = impl.closing.may_travel
         travelling, readable, writable = set(), set(), set()
+
+        def may_read(code: int) -> bool:
+            try:
+                return bool(close.parse(close_payload(code)).code == code)
+            except error:
+                return False
+
         for code in range(65536):
-            payload = close_payload(code)
-            if impl.closing.may_travel(code):
+            if may_travel(code):
                 travelling.add(code)
-            with contextlib.suppress(error):
-                assert close.parse(payload).code == code
+            if may_read(code):
                 readable.add(code)
             if code < 5100 or code % 64 == 63:  # the rest only costs time
                 with contextlib.suppress(error):
-                    assert close(code, "").serialize() == payload
+                    assert close(code, "").serialize() == close_payload(code)
                     writable.add(code)
         assert travelling == readable == writable == LEGAL
 
-    @pytest.mark.parametrize("code", [-1, 65536, 65536 + 1000, 2**64])
+    @each("code", [-1, 65536, 65536 + 1000, 2**64])
     def test_numbers_that_are_no_codes(self, impl: Any, code: int) -> None:
         assert not impl.closing.may_travel(code)
         with pytest.raises(impl.exceptions.ProtocolError):
@@ -56,7 +63,7 @@ class TestCodes:
 class TestPayload:
     """SPEC-077"""
 
-    @pytest.mark.parametrize(
+    @each(
         ("data", "code", "reason"),
         [
             (b"", 1005, ""),
@@ -83,7 +90,7 @@ class TestPayload:
             impl.closing.Close.parse(data)
         assert caught.value.close_code == 1002
 
-    @pytest.mark.parametrize("reason", ["ff", "c0af", "eda080", "f4908080", "e282"])
+    @each("reason", ["ff", "c0af", "eda080", "f4908080", "e282"])
     def test_spec_077_invalid_reason(self, impl: Any, reason: str) -> None:
         """SPEC-077, SEC-36: 1007"""
         data = close_payload(1000, bytes.fromhex(reason))
@@ -97,7 +104,7 @@ class TestPayload:
             impl.closing.Close.parse(close_payload(999, b"\xff"))
         assert caught.value.close_code == 1002
 
-    @pytest.mark.parametrize("unit", ["x", "\u00fc", EURO, "\U0001f600"])
+    @each("unit", ["x", "\u00fc", EURO, "\U0001f600"])
     def test_spec_077_length_of_the_reason(self, impl: Any, unit: str) -> None:
         """SPEC-077, SEC-36: up to 123 bytes, whatever the number of characters."""
         size = len(unit.encode())
@@ -159,7 +166,7 @@ class TestValue:
             case impl.closing.Close(code, reason):
                 assert (code, reason) == (4000, "x")
 
-    @pytest.mark.parametrize(
+    @each(
         ("code", "reason", "wanted"),
         [
             (1000, "", "1000 (OK)"),

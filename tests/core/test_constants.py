@@ -7,7 +7,7 @@ import pickle
 from enum import IntEnum
 from typing import Any
 
-import pytest
+from .table import each
 
 MEMBERS = {
     "Opcode": {
@@ -40,14 +40,14 @@ MEMBERS = {
 }
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@each("name", MEMBERS)
 def test_members(impl: Any, name: str) -> None:
     kind = getattr(impl.constants, name)
     assert issubclass(kind, IntEnum)
     assert {member.name: int(member) for member in kind} == MEMBERS[name]
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@each("name", MEMBERS)
 def test_members_are_singletons(impl: Any, name: str) -> None:
     """Users compare them with ``is``."""
     for member in getattr(impl.constants, name):

@@ -40,6 +40,7 @@ from .support import (
     plain,
     wire,
 )
+from .table import each
 
 pytestmark = needs_release
 
@@ -151,7 +152,7 @@ INCOMING = {
 }
 
 
-@pytest.mark.parametrize("ident", INCOMING)
+@each("ident", INCOMING)
 def test_incoming(impl: Any, ident: str) -> None:
     """SPEC-058, SPEC-059, SPEC-069, SPEC-102, SEC-04, SEC-11, SEC-19, SEC-34."""
     case = INCOMING[ident]

@@ -23,6 +23,7 @@ from .support import (
     request_bytes,
     response_bytes,
 )
+from .table import each
 
 pytestmark = needs_release
 
@@ -164,7 +165,7 @@ def served(package: Any, data: bytes, **options: Any) -> Any:
     return protocol
 
 
-@pytest.mark.parametrize("ident", REQUESTS)
+@each("ident", REQUESTS)
 def test_requests(impl: Any, ident: str) -> None:
     """SPEC-003, SPEC-004, SPEC-005, SPEC-012, SPEC-015, SPEC-018, SPEC-026."""
     case = REQUESTS[ident]

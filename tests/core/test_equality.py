@@ -46,7 +46,7 @@ from .support import (
 )
 
 few = settings(max_examples=25, deadline=None, database=None)
-more = settings(few, max_examples=60)
+more = settings(few, max_examples=40)
 
 texts = st.text(max_size=40).map(str.encode)
 payloads = st.one_of(

@@ -27,6 +27,7 @@ from .support import (
     user_extension,
     xor,
 )
+from .table import each
 
 FIELDS = ("opcode", "data", "fin", "rsv1", "rsv2", "rsv3")
 
@@ -62,7 +63,7 @@ class TestValue:
         frame.fin, frame.rsv1, frame.rsv2, frame.rsv3 = False, True, True, True
         assert frame == new(impl, BINARY, b"y", False, True, True, True)
 
-    @pytest.mark.parametrize(
+    @each(
         "changed",
         [
             {"opcode": BINARY},
@@ -178,11 +179,11 @@ WIRE = [
 class TestBytes:
     """serialize() and check()."""
 
-    @pytest.mark.parametrize(("values", "wanted"), WIRE)
+    @each(("values", "wanted"), WIRE)
     def test_unmasked(self, impl: Any, values: tuple[Any, ...], wanted: str) -> None:
         assert new(impl, *values).serialize(mask=False) == bytes.fromhex(wanted)
 
-    @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536])
+    @each("size", [0, 1, 125, 126, 65535, 65536])
     def test_spec_061_masked(self, impl: Any, size: int) -> None:
         """SPEC-061, SPEC-062: with a key of its own each time."""
         payload = bytes(i & 0xFF for i in range(size))
@@ -216,7 +217,7 @@ class TestBytes:
             with pytest.raises(BufferError):
                 new(impl, BINARY, data).serialize(mask=False)
 
-    @pytest.mark.parametrize(
+    @each(
         ("values", "text"),
         [
             ((TEXT, b"", True, True), "reserved bits"),
@@ -292,7 +293,7 @@ LINES = [
 class TestLine:
     """str(): one short printable line for the log."""
 
-    @pytest.mark.parametrize(("values", "wanted"), LINES)
+    @each(("values", "wanted"), LINES)
     def test_lines(self, impl: Any, values: tuple[Any, ...], wanted: str) -> None:
         assert str(new(impl, *values)) == wanted
 
@@ -323,8 +324,8 @@ class TestLine:
             assert line.isprintable(), line
             assert len(line) < 130
 
-    @pytest.mark.parametrize("opcode", [TEXT, BINARY])
-    @pytest.mark.parametrize("text", ["a  b", "it's", "'", '"', "a\\b", "x" * 74])
+    @each("opcode", [TEXT, BINARY])
+    @each("text", ["a  b", "it's", "'", '"', "a\\b", "x" * 74])
     def test_short_text_is_shown_as_it_is(
         self, impl: Any, opcode: int, text: str
     ) -> None:
@@ -332,8 +333,8 @@ class TestLine:
         assert ascii(text)[:48] in line
         assert ("[text, " in line) == (opcode == BINARY)
 
-    @pytest.mark.parametrize("shift", range(4))
-    @pytest.mark.parametrize("character", ["\u00fc", "\u20ac", "\U0001f600"])
+    @each("shift", range(4))
+    @each("character", ["\u00fc", "\u20ac", "\U0001f600"])
     def test_long_text_is_shown_as_text(
         self, impl: Any, shift: int, character: str
     ) -> None:
@@ -345,7 +346,7 @@ class TestLine:
             assert line.startswith(f"TEXT '{'a' * shift}{shown}")
             assert line.endswith(f"{'b' * end}' [{len(text.encode())} bytes]")
 
-    @pytest.mark.parametrize(
+    @each(
         "data",
         [
             b"a" * 700 + b"\xff",

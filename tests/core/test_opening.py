@@ -25,6 +25,7 @@ from .support import (
     request_bytes,
     response_bytes,
 )
+from .table import each
 
 Pair = tuple[str, str]
 
@@ -155,7 +156,7 @@ def test_hosts(impl: Any) -> None:
 ORIGIN = "https://example.com"
 
 
-@pytest.mark.parametrize(
+@each(
     ("origins", "sent", "accepted"),
     [
         (None, ["null"], True),
@@ -400,7 +401,7 @@ def test_spec_048_opened(impl: Any) -> None:
 PROTOCOL, EXTENSIONS = "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"
 
 
-@pytest.mark.parametrize(
+@each(
     ("drop", "add", "error"),
     [
         ("Upgrade", [], "InvalidUpgrade"),

@@ -37,6 +37,7 @@ from .support import (
     user_extension,
     wire,
 )
+from .table import each
 
 HELLO = deflated(b"Hello")
 OFFER = ("Sec-WebSocket-Extensions", "permessage-deflate")
@@ -134,7 +135,7 @@ class TestConstructor:
             assert protocol.logger is candidate
             assert protocol.debug == (level == logging.DEBUG)
 
-    @pytest.mark.parametrize(
+    @each(
         ("max_size", "message", "fragment"),
         [(5, 5, None), (None, None, None), ((5, 3), 5, 3), ((None, 3), None, 3)],
     )
@@ -181,7 +182,7 @@ class TestAttributes:
         protocol.state = 2
         assert protocol.state is impl.protocol.CLOSING
 
-    @pytest.mark.parametrize("number", [-1, 4, 7, 2**31])
+    @each("number", [-1, 4, 7, 2**31])
     def test_state_that_is_none(self, impl: Any, number: int) -> None:
         """Misuse is told at the call; the state stays readable."""
         protocol = bare(impl)
@@ -199,9 +200,7 @@ class TestAttributes:
         with pytest.raises(impl.exceptions.InvalidState):
             protocol.send_text(b"x")
 
-    @pytest.mark.parametrize(
-        "name", ["handshake_exc", "parser_exc", "logger", "extensions", "debug"]
-    )
+    @each("name", ["handshake_exc", "parser_exc", "logger", "extensions", "debug"])
     def test_assigned_from_outside(self, impl: Any, name: str) -> None:
         value: Any = {
             "logger": logging.getLogger("other"),

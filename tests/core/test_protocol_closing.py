@@ -32,6 +32,7 @@ from .support import (
     side_of,
     wire,
 )
+from .table import each
 
 LEGAL = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
 # api.md names these as a good end; all else is an error.
@@ -106,8 +107,8 @@ class TestPeerCloses:
                 assert str(code) in protocol.close_sent.reason
             assert protocol.close_sent.code == wanted
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize(
+    @each("side", SIDES)
+    @each(
         ("payload", "code"),
         [
             (b"\x00", 1002),

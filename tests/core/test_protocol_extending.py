@@ -35,6 +35,7 @@ from .support import (
     user_extension,
     wire,
 )
+from .table import each
 
 
 def spy(impl: Any, side: str = "server", **options: Any) -> tuple[Any, list[Any]]:
@@ -106,8 +107,8 @@ class TestRecvFrame:
         assert events(protocol) == [(TEXT, b"twice", True)] * 2
         assert sent(protocol) == []
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize("method", ["fail", "send_close"])
+    @each("side", SIDES)
+    @each("method", ["fail", "send_close"])
     def test_overridden_it_may_end_the_connection(
         self, impl: Any, side: str, method: str
     ) -> None:
@@ -303,10 +304,8 @@ class TestSubclass:
 class TestFaults:
     """api.md: a bug of our own is 1011, details in the log, none on the wire."""
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize(
-        "exc", [ValueError("secret"), KeyError("secret"), MemoryError("secret")]
-    )
+    @each("side", SIDES)
+    @each("exc", [ValueError("secret"), KeyError("secret"), MemoryError("secret")])
     def test_spec_076_a_bug(self, impl: Any, side: str, exc: Exception) -> None:
         """SPEC-076: whatever the frame."""
         for first in (FIN | TEXT, FIN | PING, FIN | CLOSE):
@@ -338,8 +337,8 @@ class TestFaults:
             protocol.receive_data(wire("server", FIN | TEXT, b"x"))
         assert records == []
 
-    @pytest.mark.parametrize("side", SIDES)
-    @pytest.mark.parametrize(
+    @each("side", SIDES)
+    @each(
         ("code", "wanted"),
         [
             (1002, 1002),
@@ -390,9 +389,7 @@ class TestFaults:
         protocol.receive_data(wire("server", FIN | TEXT, b"\xff"))
         assert_failing(protocol, 1007)
 
-    @pytest.mark.parametrize(
-        "text", ["x" * 500, "\u20ac" * 100, "a\ud800b", "", "x" + "\U0001f600" * 40]
-    )
+    @each("text", ["x" * 500, "\u20ac" * 100, "a\ud800b", "", "x" + "\U0001f600" * 40])
     def test_spec_077_reasons_fit(self, impl: Any, text: str) -> None:
         """SPEC-077, SPEC-070: shortened at a character, and always UTF-8."""
         protocol, _ = raising(impl, impl.exceptions.ProtocolError(text))

@@ -28,6 +28,7 @@ from .support import (
     response_bytes,
     wire,
 )
+from .table import each
 
 # --- how to get into a state
 
@@ -301,8 +302,8 @@ def walk(impl: Any, side: str, state: State, name: str) -> str:
     return result
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("state", TABLE, ids=lambda state: state.__name__)
+@each("side", SIDES)
+@each("state", TABLE, ids=lambda state: state.__name__)
 def test_spec_068_079_each_state_and_input(impl: Any, side: str, state: State) -> None:
     """SPEC-068, SPEC-072, SPEC-074, SPEC-076, SPEC-079a to SPEC-079e, SEC-15."""
     wanted = dict(TABLE[state])

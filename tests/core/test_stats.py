@@ -26,6 +26,7 @@ from .support import (
     user_extension,
     wire,
 )
+from .table import each
 
 NAMES = (
     "bytes_received",
@@ -99,8 +100,8 @@ def test_what_comes_in(impl: Any, side: str) -> None:
     }
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("own", [False, True])
+@each("side", SIDES)
+@each("own", [False, True])
 def test_what_goes_out(impl: Any, side: str, own: bool) -> None:
     """Whatever way the frames take."""
 
@@ -150,8 +151,8 @@ def test_compressed_bytes(impl: Any, side: str) -> None:
     assert protocol.stats.inflated_sent == 1000
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("way", ["send_frame", "recv_frame", "extension"])
+@each("side", SIDES)
+@each("way", ["send_frame", "recv_frame", "extension"])
 def test_compressed_bytes_on_the_long_way(impl: Any, side: str, way: str) -> None:
     """Where a subclass or another extension sees the frames, too."""
 
