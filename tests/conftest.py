@@ -28,6 +28,7 @@ SUBMODULES = (
     "http11",
     "protocol",
     "server",
+    "session",
     "uri",
 )
 

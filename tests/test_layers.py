@@ -31,6 +31,7 @@ LAYERS = {
         *("extensions._zstream", "extensions.permessage_deflate"),
     ],
     4: ["_parser", "_sender", "_status", "protocol", "handshake", "server", "client"],
+    5: ["_liveness", "session"],
     7: ["_serve"],
     8: ["cli", "__main__"],
 }

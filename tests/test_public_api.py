@@ -26,18 +26,20 @@ from .source import is_type_checking, module_path, modules, parse
 MODULES = [
     *("client", "closing", "constants", "datastructures", "environment", "exceptions"),
     *("extensions.base", "extensions.negotiation", "extensions.permessage_deflate"),
-    *("frames", "handshake", "headers", "http11", "protocol", "server", "stats"),
-    *("typing", "uri", "version"),
+    *("frames", "handshake", "headers", "http11", "protocol", "server", "session"),
+    *("stats", "typing", "uri", "version"),
 ]
 # At the top are the names of these modules ...
 AT_TOP = [
     *("client", "datastructures", "exceptions", "extensions.base"),
     *("extensions.permessage_deflate", "frames", "http11", "protocol", "server"),
+    "session",
     *("stats", "typing", "uri"),
 ]
 # ... without these, which programs hardly need. One would also hide protocol.SERVER.
 NOT_AT_TOP = {"http11": {"SERVER", "USER_AGENT", "RequestParser", "ResponseParser"}}
 NOT_AT_TOP["http11"] |= {"http_date"}
+NOT_AT_TOP["session"] = {"broadcast"}
 
 MIRRORED = [
     *("client", "datastructures", "exceptions", "extensions.base"),

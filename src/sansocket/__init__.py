@@ -5,6 +5,7 @@
     sansocket
     |-- server       ServerProtocol, the connection of a server
     |-- client       ClientProtocol, the connection of a client
+    |-- session      Session, whole messages and deadlines on top of either
     |-- protocol     Protocol, what both share, its states and its events
     |-- frames       Frame, Opcode, Close, CloseCode
     |-- http11       Request and Response of the opening handshake
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from . import http11 as http11
     from . import protocol as protocol
     from . import server as server
+    from . import session as session
     from . import stats as stats
     from . import typing as typing
     from . import uri as uri
@@ -101,6 +103,7 @@ if TYPE_CHECKING:
         State,
     )
     from .server import ServerProtocol
+    from .session import Ping, Session, Transport
     from .stats import Stats
     from .typing import (
         BytesLike,
@@ -188,6 +191,7 @@ __all__ = [
     "Origin",
     "PayloadTooBig",
     "PerMessageDeflate",
+    "Ping",
     "Protocol",
     "ProtocolError",
     "ProxyError",
@@ -198,6 +202,7 @@ __all__ = [
     "ServerExtensionFactory",
     "ServerPerMessageDeflateFactory",
     "ServerProtocol",
+    "Session",
     "Side",
     "State",
     "Stats",
@@ -206,6 +211,7 @@ __all__ = [
     "Subprotocol",
     "TooManyFragments",
     "TooManyHeaders",
+    "Transport",
     "UpgradeProtocol",
     "WebSocketException",
     "WebSocketURI",
@@ -242,6 +248,7 @@ _NAMES = {
         "State"
     ),
     "server": "ServerProtocol",
+    "session": "Ping Session Transport",
     "stats": "Stats",
     "typing": (
         "BytesLike ConnectionOption Data DataLike ExtensionHeader ExtensionName "

@@ -85,6 +85,12 @@ class ConnectionStatus(FrameSender):
         return exc
 
     @property
+    def bytes_unread(self) -> int:
+        """Bytes that came, but belong to no frame that was read, nor to a payload that
+        is arriving."""
+        return len(self._data) - self._pos
+
+    @property
     def stats(self) -> Stats:
         """What the connection has carried so far."""
         deflate = [e for e in self.extensions if isinstance(e, PerMessageDeflate)]

@@ -1,0 +1,483 @@
+"""Messages and time over a connection, still without I/O.
+
+A ``Session`` wraps a ``ServerProtocol`` or a ``ClientProtocol``. It joins frames to
+messages, answers for pings and latency, keeps the deadlines of opening, keepalive
+and closing, tells when to stop reading because the application is behind, and when
+the TCP connection has to go. It knows no clock: each call that needs the time gets
+it as ``now``, in seconds.
+
+What a driver does after each input and each command:
+
+* write ``data_to_send()``; its last item may be ``SEND_EOF``: half-close;
+* wake whoever waits for a message, for ``request`` or ``response``, or for a ping
+  of ``pings_answered()``;
+* read on, or not, as ``reading`` says;
+* see that ``handle_timeout()`` is called at ``deadline``;
+* close or abort the TCP connection as ``transport`` says.
+
+Frames are read only as the application takes messages, so that a message is
+answered even if a violation came right behind it. While the application does other
+things, frames are read ahead, up to ``max_queue`` messages: pings get their pongs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+
+from ._liveness import NEVER, Liveness, Ping
+from .closing import Close
+from .constants import CLOSED, CLOSING, OPEN, CloseCode, Opcode
+from .exceptions import ConcurrencyError
+from .frames import Frame
+from .http11 import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, TypeAlias
+
+    from .exceptions import ConnectionClosed
+    from .http11 import Response
+    from .protocol import Protocol
+    from .typing import BytesLike
+
+    Message: TypeAlias = str | bytes
+
+__all__ = ["Ping", "Session", "Transport", "broadcast"]
+
+LOOK_AHEAD = 0.1  # seconds that frames may lie unread while the application is busy
+
+
+class Transport(Enum):
+    """What is to become of the TCP connection."""
+
+    KEEP = "keep"
+    CLOSE = "close"  # once everything is written
+    ABORT = "abort"  # at once
+
+
+class Session:
+    """Whole messages, pings and deadlines of one connection.
+
+    Args:
+        protocol: a new connection, or one that is open already.
+        now: the time, in seconds.
+        open_timeout: seconds for the opening handshake; ``None`` for no limit.
+        ping_interval: seconds between pings that keep the connection alive; ``None``
+            for none.
+        ping_timeout: seconds for any byte to come after such a ping, else the
+            connection fails with 1011; ``None`` for no limit.
+        close_timeout: seconds for the peer to end the connection once it should;
+            ``None`` for no limit.
+        max_queue: messages that may wait for the application until reading pauses;
+            ``None`` for no limit. It goes on at a quarter of them. Or a pair of
+            these numbers.
+
+    Attributes:
+        protocol: the connection.
+        request: the request that came, in a server, or ``None``.
+        response: the response that came, in a client, or ``None``.
+        reading: whether to read from the network.
+        transport: what is to become of the TCP connection.
+        deadline: when ``handle_timeout()`` is due; infinite if never.
+        timed_out: which deadline ended the connection: ``"opening"``,
+            ``"keepalive"``, ``"closing"``, or ``None``.
+
+    """
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        now: float,
+        *,
+        open_timeout: float | None = 10,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        max_queue: int | tuple[int, int] | None = 16,
+    ) -> None:
+        self.protocol = protocol
+        self.request: Request | None = None
+        self.response: Response | None = None
+        self.reading = True
+        self.transport = Transport.KEEP
+        self.deadline = NEVER
+        self.timed_out: str | None = None
+        self._high, self._low = _marks(max_queue)
+        self._close_timeout = close_timeout
+        self._liveness = Liveness(ping_interval, ping_timeout)
+        self._answered: list[Ping] = []
+        self._open_by = NEVER if open_timeout is None else now + open_timeout
+        self._close_by = NEVER
+        self._look_ahead_at = NEVER
+        self._queue: deque[tuple[int, bytes]] = deque()  # opcode and data
+        self._opcode = 0  # of the message whose frames are in _parts
+        self._parts: list[bytes] = []
+        self._wanted = False  # whether the application waits for a message
+        self._opened = False
+        self._ended = False  # whether the end of the stream came
+        self._fragmented: bool | None = None  # whether the message being sent is text
+        self._settle(now)
+
+    # --- questions
+
+    @property
+    def latency(self) -> float:
+        """Seconds that the latest answered ping took; 0 before the first."""
+        return self._liveness.latency
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is closed and all messages were taken."""
+        return self.protocol.state is CLOSED and not self._queue
+
+    @property
+    def close_exc(self) -> ConnectionClosed:
+        """What to raise to whoever uses the closed connection."""
+        return self.protocol.close_exc
+
+    @property
+    def in_fragmented_message(self) -> bool:
+        """Whether a fragmented message is being sent: no other may begin."""
+        return self._fragmented is not None
+
+    # --- inputs
+
+    def receive_data(self, data: BytesLike, now: float) -> None:
+        """Take bytes from the network, which may be reused afterwards."""
+        self.protocol.feed_data(data)
+        self._liveness.heard()
+        if self._wanted or not self._opened:
+            self._read_one(now)
+        else:
+            self._look_ahead(now)
+        self._settle(now)
+
+    def receive_eof(self, now: float) -> None:
+        """Take the end of the stream; also when the TCP connection is lost."""
+        self._ended = True
+        self._read_one(now) if self._wanted else self._look_ahead(now)
+        self._settle(now)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due; call it at ``deadline``, and no harm is done if earlier."""
+        if now >= self._look_ahead_at:
+            self._look_ahead(now)
+        if now >= self._open_by:
+            self._time_out("opening")
+        elif now >= self._close_by:
+            self._time_out("closing")
+        elif self.reading and now >= self._liveness.give_up_at:
+            self.timed_out = "keepalive"
+            self._liveness.stop()
+            self.protocol.fail(CloseCode.INTERNAL_ERROR, "no answer to a ping")
+        elif now >= self._liveness.ping_at:
+            self.ping(now)
+            self._liveness.pinged(now)
+        self._settle(now)
+
+    # --- the opening handshake
+
+    def send_request(self, request: Request, now: float) -> None:
+        """Send a client's request."""
+        protocol: Any = self.protocol
+        protocol.send_request(request)
+        self._settle(now)
+
+    def send_response(self, response: Response, now: float) -> None:
+        """Answer the request: a 101 opens the connection, all else ends it."""
+        protocol: Any = self.protocol
+        protocol.send_response(response)
+        if protocol.bytes_unread:  # frames came right behind the request
+            self._look_ahead_at = now
+        self._settle(now)
+
+    # --- messages
+
+    def next_message(self, now: float, decode: bool | None = None) -> Message | None:
+        """Take the next message.
+
+        Args:
+            now: the time.
+            decode: ``None`` gives ``str`` for text and ``bytes`` for binary; ``True``
+                always gives ``str``, ``False`` always ``bytes``.
+
+        Returns:
+            The message, or ``None`` if more has to come first, or if the connection
+            is closed.
+
+        Raises:
+            UnicodeDecodeError: if a binary message is to be decoded and is no UTF-8;
+                it is lost then.
+
+        """
+        if not self._queue:
+            self._read_one(now)
+            self._settle(now)
+            if not self._queue:
+                self._wanted = True
+                return None
+        opcode, data = self._queue.popleft()
+        self._wanted = False
+        if not self.reading and len(self._queue) <= self._low:
+            self.reading = True
+            self._liveness.read_again(now)
+            self._settle(now)
+        if decode is None:
+            decode = opcode == 0x1
+        return data.decode() if decode else data
+
+    def send(
+        self,
+        message: str | BytesLike,
+        *,
+        text: bool | None = None,
+        compress: bool | None = None,
+    ) -> None:
+        """Send a message.
+
+        Args:
+            message: ``str`` is sent as text, what is bytes-like as binary.
+            text: ``True`` or ``False`` to choose otherwise; text must be UTF-8.
+            compress: ``False`` keeps the message out of the compression agreed.
+
+        Raises:
+            InvalidState: if the connection is not open.
+            ConcurrencyError: inside of a fragmented message.
+
+        """
+        if self._fragmented is not None:
+            raise ConcurrencyError("a fragmented message is being sent")
+        data, is_text = _encoded(message, text)
+        if is_text:
+            self.protocol.send_text(data, compress=compress)
+        else:
+            self.protocol.send_binary(data, compress=compress)
+
+    def send_fragment(
+        self,
+        part: str | BytesLike,
+        fin: bool,
+        *,
+        text: bool | None = None,
+        compress: bool | None = None,
+    ) -> None:
+        """Send a part of a message; an empty one with ``fin`` may end it.
+
+        Args:
+            part: of the kind of the first part: ``str`` or bytes-like.
+            fin: whether the message ends with it.
+            text: as for ``send``; with the first part only.
+            compress: as for ``send``; with the first part only.
+
+        Raises:
+            InvalidState: if the connection is not open.
+            TypeError: if the parts are of different kinds.
+
+        """
+        data, is_text = _encoded(part, None)
+        if self._fragmented is None:
+            as_text = is_text if text is None else text
+            if as_text:
+                self.protocol.send_text(data, fin, compress=compress)
+            else:
+                self.protocol.send_binary(data, fin, compress=compress)
+        elif is_text is not self._fragmented:
+            raise TypeError("parts of a message must be all str or all bytes-like")
+        else:
+            self.protocol.send_continuation(data, fin)
+        self._fragmented = None if fin else is_text
+
+    def data_to_send(self) -> list[bytes]:
+        """Fetch what is to be written; see ``Protocol.data_to_send()``."""
+        return self.protocol.data_to_send()
+
+    # --- pings
+
+    def ping(self, now: float, data: BytesLike | None = None) -> Ping:
+        """Send a ping; its ``latency`` is known once ``pings_answered()`` has it.
+
+        Args:
+            now: the time.
+            data: payload of up to 125 bytes; random by default.
+
+        Raises:
+            InvalidState: if the connection is not open.
+            ProtocolError: if the payload is too long.
+            ValueError: if a ping with this payload has no answer yet.
+
+        """
+        ping = self._liveness.make_ping(now, data)
+        try:
+            self.protocol.send_ping(ping.payload)
+        except BaseException:
+            self._liveness.forget(ping)
+            raise
+        return ping
+
+    def pings_answered(self) -> list[Ping]:
+        """Fetch the pings whose pongs came since the last call."""
+        answered, self._answered = self._answered, []
+        return answered
+
+    # --- closing
+
+    def close(self, now: float, code: int = 1000, reason: str = "") -> None:
+        """Begin the closing handshake, unless the connection is ending already.
+
+        Inside of a fragmented message, which cannot be finished any more, the
+        connection fails with 1011 instead.
+
+        Raises:
+            ProtocolError: if the code may not be sent, or the reason is too long.
+
+        """
+        if self.protocol.state is OPEN and not self.protocol.eof_sent:
+            if self._fragmented is None:
+                self.protocol.send_close(code, reason)
+            else:
+                Close(code, reason).serialize()
+                self.protocol.fail(1011, "message was not finished")
+        self._settle(now)
+
+    # --- inside: reading
+
+    def _read_one(self, now: float) -> None:
+        """Read until there is one message; the rest is for later, but not for long."""
+        self._look_ahead_at = NEVER
+        while not self._queue:
+            if not self._read_frame(now):
+                self._read_end()
+                return
+        if self.protocol.bytes_unread or self._ended:
+            self._look_ahead_at = now + LOOK_AHEAD
+
+    def _look_ahead(self, now: float) -> None:
+        """Read while there is room in the queue; then pause, unless we are closing:
+        the peer's close frame is still to come."""
+        self._look_ahead_at = NEVER
+        while len(self._queue) < self._high or self.protocol.state is not OPEN:
+            if not self._read_frame(now):
+                self._read_end()
+                return
+        self.reading = False
+
+    def _read_frame(self, now: float) -> bool:
+        event = self.protocol.next_event()
+        if event is None:
+            return False
+        if isinstance(event, Frame):
+            opcode = event.opcode
+            if opcode is Opcode.PONG:
+                self._answered += self._liveness.pong(bytes(event.data), now)
+            elif not opcode & 0x8:
+                self._join(int(opcode), bytes(event.data), event.fin)
+        elif isinstance(event, Request):
+            self.request = event
+        else:
+            self.response = event
+        return True
+
+    def _join(self, opcode: int, data: bytes, fin: bool) -> None:
+        """Add a frame to the message under way."""
+        if opcode and fin:
+            self._enqueue(opcode, data)
+            return
+        if opcode:
+            self._opcode = opcode
+        self._parts.append(data)
+        if fin:
+            data = b"".join(self._parts)
+            self._parts = []
+            self._enqueue(self._opcode, data)
+
+    def _enqueue(self, opcode: int, data: bytes) -> None:
+        """Keep a message for the application. There is room, unless we are closing
+        and it takes no more: then it is lost, as what comes behind a close frame is."""
+        if len(self._queue) < self._high:
+            self._queue.append((opcode, data))
+
+    def _read_end(self) -> None:
+        """All frames are read: then the end of the stream counts, if it came."""
+        if self._ended:
+            self.protocol.receive_eof()
+
+    # --- inside: time
+
+    def _settle(self, now: float) -> None:
+        """See what an input or a command has changed, and set the deadlines."""
+        protocol = self.protocol
+        state = protocol.state
+        if state is OPEN:
+            if not self._opened:
+                self._opened = True
+                self._open_by = NEVER
+                self._liveness.start(now)
+        elif state is CLOSED:
+            self._end()
+        elif state is CLOSING and not self.reading:
+            self.reading = True
+            self._look_ahead(now)
+        if state is not OPEN and self._close_by == NEVER and protocol.close_expected():
+            self._open_by = NEVER
+            self._liveness.stop()
+            if self._close_timeout is not None:
+                self._close_by = now + self._close_timeout
+        self.deadline = min(
+            self._open_by,
+            self._close_by,
+            self._look_ahead_at,
+            self._liveness.ping_at,
+            self._liveness.give_up_at if self.reading else NEVER,
+        )
+
+    def _end(self) -> None:
+        self._open_by = self._close_by = NEVER
+        self._liveness.stop()
+        if self.transport is Transport.KEEP:
+            self.transport = Transport.CLOSE
+
+    def _time_out(self, deadline: str) -> None:
+        """Give the peer up."""
+        self.timed_out = deadline
+        self.transport = Transport.ABORT
+        self._ended = True
+        self.protocol.receive_eof()
+        if deadline == "opening":
+            exc = TimeoutError("the opening handshake took too long")
+            self.protocol.handshake_exc = exc
+
+
+def broadcast(sessions: Iterable[Session], message: str | BytesLike) -> list[Session]:
+    """Send one message to all who can take it: not those that are closing, or in the
+    middle of a fragmented message. Returns those to whom it goes."""
+    data, is_text = _encoded(message, None)
+    reached = []
+    for session in sessions:
+        if session.protocol.state is OPEN and not session.in_fragmented_message:
+            session.send(data, text=is_text)
+            reached.append(session)
+    return reached
+
+
+def _encoded(message: str | BytesLike, text: bool | None) -> tuple[BytesLike, bool]:
+    """The payload of a message, and whether it is text."""
+    if isinstance(message, str):
+        return message.encode(), text is not False
+    if not isinstance(message, (bytes, bytearray, memoryview)):
+        kind = type(message).__name__
+        raise TypeError(f"message must be str or bytes-like, not {kind}")
+    return message, text is True
+
+
+def _marks(max_queue: int | tuple[int, int] | None) -> tuple[float, int]:
+    """The high and the low mark of the queue."""
+    if max_queue is None:
+        return NEVER, 0
+    high, low = (
+        max_queue if isinstance(max_queue, tuple) else (max_queue, max_queue // 4)
+    )
+    if not 0 <= low < high:
+        raise ValueError("max_queue must be at least 1, and its low mark below it")
+    return high, low

@@ -1,0 +1,1 @@
+"""Tests of the session: two peers, a link of bytes, and a clock moved by hand."""

@@ -1,0 +1,153 @@
+"""Pings, latency and keepalive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.core.support import FIN, PONG, TEXT, masked, read_frames
+
+from .link import FOREVER, Clock, End, client, connect, server, settle, wait
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def payloads(end: End) -> list[bytes]:
+    """Payloads of what a server has queued."""
+    data = b"".join(end.session.data_to_send())
+    return [payload for _, payload, *_ in read_frames(data, "server")]
+
+
+def receive(end: End, first: int, data: bytes) -> None:
+    end.session.receive_data(masked(first, data), end.clock.now)
+
+
+class TestPings:
+    def test_latency(self, impl: Any, clock: Clock) -> None:
+        one, other = server(impl, clock), client(impl, clock)
+        connect(one, other)
+        assert one.session.latency == 0
+        ping = one.session.ping(clock.now)
+        assert len(ping.payload) == 4
+        assert ping.latency is None
+        one.flush()
+        clock.advance(0.25)
+        settle(one, other)
+        assert one.session.pings_answered() == [ping]
+        assert one.session.pings_answered() == []
+        assert ping.latency == one.session.latency == 0.25
+
+    def test_spec_073_a_pong_answers_all_pings_before_it(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        """SPEC-073: a peer may answer only the latest."""
+        end = server(impl, clock)
+        pings = []
+        for payload in (b"1", b"2", b"3"):
+            pings.append(end.session.ping(clock.now, payload))
+            clock.advance(1)
+        receive(end, FIN | PONG, b"2")
+        assert end.session.pings_answered() == pings[:2]
+        assert [ping.latency for ping in pings] == [3, 2, None]
+        assert end.session.latency == 2
+
+    def test_spec_074_pongs_that_nobody_asked_for(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        end = server(impl, clock)
+        end.session.ping(clock.now, b"1")
+        receive(end, FIN | PONG, b"2")
+        assert end.session.pings_answered() == []
+        assert end.session.latency == 0
+
+    def test_payloads(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock)
+        end.session.ping(clock.now, bytearray(b"1"))
+        with pytest.raises(ValueError, match="no answer yet"):
+            end.session.ping(clock.now, b"1")
+        with pytest.raises(Exception, match="125 bytes"):
+            end.session.ping(clock.now, bytes(126))
+        receive(end, FIN | PONG, b"1")
+        end.session.ping(clock.now, b"1")
+        assert payloads(end) == [b"1", b"1"]
+
+    def test_random_payloads_are_all_different(
+        self, impl: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        given = iter([b"same", b"same", b"else"])
+        source = "random_bytes"
+        monkeypatch.setattr(impl.environment, source, lambda size: next(given))
+        end = server(impl, clock)
+        sent = [end.session.ping(clock.now).payload for _ in range(2)]
+        assert sent == [b"same", b"else"]
+
+
+class TestKeepalive:
+    def test_pings_at_intervals(self, impl: Any, clock: Clock) -> None:
+        one, other = server(impl, clock), client(impl, clock)
+        connect(one, other)
+        wait(clock, 100, one, other)
+        assert one.session.timed_out is None
+        assert one.session.protocol.stats.frames_sent == 10
+
+    def test_sec_39_a_peer_that_vanished(self, impl: Any, clock: Clock) -> None:
+        """SEC-39: found out after an interval and the timeout, and then cut off."""
+        one, other = server(impl, clock), client(impl, clock)
+        connect(one, other)
+        other.mute = True
+        wait(clock, 39.9, one)
+        assert one.session.protocol.state.name == "OPEN"
+        wait(clock, 0.2, one)
+        assert one.session.timed_out == "keepalive"
+        assert one.session.protocol.close_sent.code == 1011
+        assert not one.session.closed
+        wait(clock, 10, one)
+        assert one.session.closed
+        assert one.session.transport.name == "ABORT"
+        assert one.session.close_exc.rcvd is None
+
+    def test_any_byte_counts_as_life(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock)
+        stream = masked(FIN | TEXT, bytes(100))
+        for byte in stream:
+            wait(clock, 15, end)
+            end.session.receive_data(bytes([byte]), clock.now)
+        assert end.session.timed_out is None
+
+    def test_while_reading_pauses_no_answer_is_missed(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        end = server(impl, clock, max_queue=1)
+        receive(end, FIN | TEXT, b"1")
+        assert not end.session.reading
+        wait(clock, 100, end)
+        assert end.session.timed_out is None
+        assert end.messages() == ["1"]
+        assert end.session.deadline <= clock.now + 20
+        wait(clock, 19, end)
+        assert end.session.timed_out is None
+        wait(clock, 1.5, end)
+        assert end.session.timed_out == "keepalive"
+
+    def test_switched_off(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock, ping_interval=None)
+        assert end.session.deadline == FOREVER
+        end.session.ping(clock.now)
+        assert end.session.deadline == FOREVER
+        end = server(impl, clock, ping_timeout=None, max_queue=1)
+        receive(end, FIN | TEXT, b"1")
+        wait(clock, 1000, end)
+        assert end.messages() == ["1"]
+        assert end.session.timed_out is None
+        assert len(payloads(end)) == 0
+
+    def test_none_while_closing(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock, close_timeout=None)
+        end.session.close(clock.now)
+        payloads(end)
+        wait(clock, 100, end)
+        assert payloads(end) == []

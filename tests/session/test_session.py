@@ -1,0 +1,378 @@
+"""Messages, pauses, closing: what a session does with its two ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.core.support import (
+    BINARY,
+    CLOSE,
+    CONT,
+    FIN,
+    PING,
+    TEXT,
+    close_payload,
+    masked,
+    read_frames,
+)
+
+from .link import FOREVER, Clock, End, client, connect, server, settle, wait
+
+Ends = tuple[End, End]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ends(impl: Any, clock: Clock) -> Ends:
+    """A server and a client that are connected."""
+    one, other = server(impl, clock), client(impl, clock)
+    connect(one, other)
+    return one, other
+
+
+def frames(end: End) -> list[tuple[int, bytes]]:
+    """What a server has queued, frame by frame, without the end of the stream."""
+    data = b"".join(end.session.data_to_send())
+    return [(first, payload) for first, payload, *_ in read_frames(data, "server")]
+
+
+class TestMessages:
+    def test_both_kinds_both_ways(self, ends: Ends) -> None:
+        one, other = ends
+        for sender, receiver in (ends, (other, one)):
+            sender.send("text é")
+            sender.send(b"binary")
+            sender.send(bytearray(b"more"))
+            sender.send(memoryview(b"views"))
+            settle(*ends)
+            assert receiver.messages() == ["text é", b"binary", b"more", b"views"]
+
+    def test_kind_chosen_by_the_caller(self, ends: Ends) -> None:
+        one, other = ends
+        one.send(b"1", text=True)
+        one.send("2", text=False)
+        one.send("3")
+        one.send(b"4", text=False)
+        settle(*ends)
+        now = one.clock.now
+        take = other.session.next_message
+        assert take(now) == "1"
+        assert take(now) == b"2"
+        assert take(now, False) == b"3"
+        assert take(now, True) == "4"
+
+    def test_what_is_no_text_cannot_be_decoded(self, ends: Ends) -> None:
+        one, other = ends
+        one.send(b"\xff")
+        one.send(b"next")
+        settle(*ends)
+        with pytest.raises(UnicodeDecodeError):
+            other.session.next_message(one.clock.now, True)
+        assert other.messages() == [b"next"]
+
+    def test_other_types(self, ends: Ends) -> None:
+        with pytest.raises(TypeError, match="not int"):
+            ends[0].send(5)
+
+    @pytest.mark.parametrize("size", [1, 7, None])
+    def test_fragments(self, ends: Ends, size: int | None) -> None:
+        one, other = ends
+        session = one.session
+        session.send_fragment("a", False)
+        assert session.in_fragmented_message
+        with pytest.raises(Exception, match="fragmented message is being sent"):
+            session.send("x")
+        with pytest.raises(TypeError, match="all str or all bytes"):
+            session.send_fragment(b"b", True)
+        session.send_fragment("b", False)
+        session.send_fragment("", True)
+        assert not session.in_fragmented_message
+        session.send_fragment(b"c", False)
+        session.send_fragment(b"d", True)
+        session.send_fragment(b"e", False, text=True)
+        session.send_fragment(b"f", True)
+        one.flush()
+        settle(*ends, size=size)
+        assert other.messages() == ["ab", b"cd", "ef"]
+
+    def test_a_fragment_that_is_refused_changes_nothing(self, ends: Ends) -> None:
+        one, _ = ends
+        one.session.close(one.clock.now)
+        with pytest.raises(Exception, match="closing"):
+            one.session.send_fragment("a", False)
+        assert not one.session.in_fragmented_message
+
+    def test_broadcast(self, impl: Any, clock: Clock) -> None:
+        servers = [server(impl, clock) for _ in range(4)]
+        clients = [client(impl, clock) for _ in range(4)]
+        for pair in zip(servers, clients, strict=True):
+            connect(*pair)
+        servers[1].session.close(clock.now)
+        servers[2].session.send_fragment("part", False)
+        sessions = [end.session for end in servers]
+        reached = impl.session.broadcast(sessions, "all")
+        assert reached == [sessions[0], sessions[3]]
+        settle(*servers, *clients)
+        assert [end.messages() for end in clients] == [["all"], [], [], ["all"]]
+
+
+class TestOrder:
+    def test_a_message_is_answered_before_the_violation_behind_it(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        end = server(impl, clock)
+        assert end.messages() == []
+        end.session.receive_data(masked(FIN | TEXT, b"1") + masked(0x83), clock.now)
+        assert end.session.next_message(clock.now) == "1"
+        end.session.send("2")
+        assert end.session.next_message(clock.now) is None
+        assert [first for first, _ in frames(end)] == [FIN | TEXT, FIN | CLOSE]
+
+    def test_while_nobody_waits_frames_are_read_ahead(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        end = server(impl, clock)
+        data = masked(FIN | TEXT, b"1") + masked(FIN | PING, b"ping")
+        end.session.receive_data(data, clock.now)
+        assert frames(end) == [(0x8A, b"ping")]
+        assert end.messages() == ["1"]
+
+    def test_what_lies_behind_a_message_is_not_left_for_long(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        end = server(impl, clock)
+        assert end.messages() == []
+        data = masked(FIN | TEXT, b"1") + masked(FIN | PING, b"ping")
+        end.session.receive_data(data, clock.now)
+        assert frames(end) == []
+        assert end.session.deadline == pytest.approx(clock.now + 0.1)
+        clock.advance(0.1)
+        end.session.handle_timeout(clock.now)
+        assert frames(end) == [(0x8A, b"ping")]
+        assert end.session.deadline == clock.now + 19.9
+
+    def test_messages_before_the_end_are_kept(self, ends: Ends) -> None:
+        one, other = ends
+        for number in range(3):
+            one.send(f"{number}")
+        one.session.close(one.clock.now, 1001, "bye")
+        settle(*ends)
+        assert not other.session.closed
+        assert other.messages() == ["0", "1", "2"]
+        settle(*ends)
+        assert other.session.closed
+        assert other.session.close_exc.rcvd.code == 1001
+        assert one.session.closed
+
+    def test_messages_before_a_lost_connection_are_kept(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        end = server(impl, clock, max_queue=(2, 1))
+        end.session.receive_data(masked(FIN | TEXT, b"x") * 5, clock.now)
+        end.session.receive_eof(clock.now)
+        assert len(end.messages()) == 5
+        assert end.session.closed
+        assert end.session.close_exc.rcvd is None
+        assert end.session.transport.name == "CLOSE"
+
+    def test_the_end_while_somebody_waits(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock)
+        assert end.messages() == []
+        end.session.receive_eof(clock.now)
+        assert end.session.closed
+        assert end.session.deadline == FOREVER
+        assert end.messages() == []
+
+    def test_the_end_behind_a_message_that_somebody_waits_for(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        end = server(impl, clock)
+        assert end.messages() == []
+        end.session.receive_data(masked(FIN | TEXT, b"x") * 2, clock.now)
+        end.session.receive_eof(clock.now)
+        assert end.messages() == ["x", "x"]
+        assert end.session.closed
+
+
+class TestPause:
+    def test_reading_pauses_and_goes_on(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock, max_queue=4)
+        end.session.receive_data(masked(FIN | TEXT, b"x") * 6, clock.now)
+        assert not end.session.reading
+        for left in (3, 2):
+            assert end.session.next_message(clock.now) == "x"
+            assert not end.session.reading, left
+        assert end.session.next_message(clock.now) == "x"
+        assert end.session.reading
+        assert end.messages() == ["x", "x", "x"]
+
+    def test_no_limit(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock, max_queue=None)
+        end.session.receive_data(masked(FIN | TEXT, b"x") * 100, clock.now)
+        assert end.session.reading
+        assert len(end.messages()) == 100
+
+    @pytest.mark.parametrize("marks", [0, (2, 2), (3, -1)])
+    def test_marks_that_make_no_sense(
+        self, impl: Any, clock: Clock, marks: Any
+    ) -> None:
+        with pytest.raises(ValueError, match="max_queue"):
+            server(impl, clock, max_queue=marks)
+
+    def test_closing_gets_through_a_full_queue(self, impl: Any, clock: Clock) -> None:
+        """What the application did not take by then, beyond the queue, is lost."""
+        end = server(impl, clock, max_queue=2)
+        end.session.receive_data(masked(FIN | TEXT, b"x") * 4, clock.now)
+        assert not end.session.reading
+        end.session.close(clock.now)
+        assert end.session.reading
+        close = masked(FIN | CLOSE, close_payload(1000))
+        end.session.receive_data(masked(FIN | BINARY, b"y") + close, clock.now)
+        end.session.receive_eof(clock.now)
+        assert end.messages() == ["x", "x"]
+        assert end.session.close_exc.rcvd.code == 1000
+
+
+class TestClosing:
+    def test_both_ways(self, ends: Ends, clock: Clock) -> None:
+        one, other = ends
+        for closer in (one, one):
+            closer.session.close(clock.now, 4000, "done")
+        settle(*ends)
+        assert one.session.closed
+        assert other.session.closed
+        for end in ends:
+            assert end.session.transport.name == "CLOSE"
+            assert end.session.deadline == FOREVER
+            assert end.session.close_exc.rcvd.code == 4000
+            assert end.session.timed_out is None
+
+    def test_codes_that_cannot_be_sent(self, ends: Ends, clock: Clock) -> None:
+        for part in (None, "part"):
+            if part:
+                ends[0].session.send_fragment(part, False)
+            with pytest.raises(Exception, match="1006"):
+                ends[0].session.close(clock.now, 1006)
+            assert ends[0].session.protocol.state.name == "OPEN"
+
+    def test_inside_of_a_fragmented_message(self, ends: Ends, clock: Clock) -> None:
+        one, other = ends
+        one.session.send_fragment("part", False)
+        one.session.close(clock.now)
+        settle(*ends)
+        assert one.session.closed
+        assert other.session.close_exc.rcvd.code == 1011
+        assert other.messages() == []
+
+    def test_sec_38_a_silent_peer(self, ends: Ends, clock: Clock) -> None:
+        """SEC-38: it neither answers nor ends the connection."""
+        one, other = ends
+        other.mute = True
+        one.session.close(clock.now)
+        wait(clock, 9.9, one)
+        assert one.session.transport.name == "KEEP"
+        wait(clock, 0.2, one)
+        assert one.session.transport.name == "ABORT"
+        assert one.session.timed_out == "closing"
+        assert one.session.closed
+        assert one.session.close_exc.rcvd is None
+        assert one.session.deadline == FOREVER
+
+    def test_sec_38_a_peer_that_sends_on_for_ever(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        """SEC-38: it gets no more time by that."""
+        end = server(impl, clock)
+        end.session.close(clock.now)
+        for _ in range(100):
+            clock.advance(0.101)
+            end.session.receive_data(masked(FIN | TEXT, b"more"), clock.now)
+            end.tick()
+        assert end.session.transport.name == "ABORT"
+        assert len(end.messages()) == 16
+
+    def test_no_limit(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock, close_timeout=None)
+        end.session.close(clock.now)
+        assert end.session.deadline == FOREVER
+
+
+class TestOpening:
+    def test_handshake(self, impl: Any, clock: Clock) -> None:
+        uri = impl.uri.parse_uri("ws://example.com/chat")
+        one = server(impl, clock, impl.server.ServerProtocol())
+        other = client(impl, clock, impl.client.ClientProtocol(uri))
+        connect(one, other)
+        other.session.send_request(other.session.protocol.connect(), clock.now)
+        settle(one, other)
+        request = one.session.request
+        assert request.path == "/chat"
+        clock.advance(9)
+        response = one.session.protocol.accept(request)
+        one.session.send_response(response, clock.now)
+        one.send("hello")
+        settle(one, other)
+        assert other.session.response.status_code == 101
+        assert other.messages() == ["hello"]
+        assert one.session.deadline == clock.now + 20
+        wait(clock, 15, one, other)
+        assert one.session.timed_out is None
+
+    def test_frames_right_behind_the_request(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock, impl.server.ServerProtocol())
+        request = impl.client.ClientProtocol(impl.uri.parse_uri("ws://a/")).connect()
+        ping = masked(FIN | PING, b"early")
+        end.session.receive_data(request.serialize() + ping, clock.now)
+        response = end.session.protocol.accept(end.session.request)
+        end.session.send_response(response, clock.now)
+        end.session.data_to_send()
+        end.session.handle_timeout(end.session.deadline)
+        assert frames(end) == [(0x8A, b"early")]
+
+    def test_sec_24_too_slow(self, impl: Any, clock: Clock) -> None:
+        """SEC-24: a byte a second gives nobody more time."""
+        end = server(impl, clock, impl.server.ServerProtocol(), open_timeout=5)
+        for byte in b"GET / H":
+            if end.session.transport.name == "KEEP":
+                end.session.receive_data(bytes([byte]), clock.now)
+            clock.advance(1)
+            end.tick()
+        assert end.session.transport.name == "ABORT"
+        assert end.session.timed_out == "opening"
+        assert isinstance(end.session.protocol.handshake_exc, TimeoutError)
+        assert end.session.closed
+
+    def test_no_limit(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock, impl.server.ServerProtocol(), open_timeout=None)
+        assert end.session.deadline == FOREVER
+
+    def test_refused(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock, impl.server.ServerProtocol())
+        response = end.session.protocol.reject(403, "no")
+        end.session.send_response(response, clock.now)
+        assert end.session.data_to_send()[-1] == b""
+        wait(clock, 10, end)
+        assert end.session.transport.name == "ABORT"
+        assert end.session.timed_out == "closing"
+
+
+def test_messages_in_fragments_with_control_frames_between(
+    impl: Any, clock: Clock
+) -> None:
+    end = server(impl, clock)
+    stream = [
+        masked(TEXT, b"a"),
+        masked(FIN | PING, b"1"),
+        masked(CONT, b"b"),
+        masked(FIN | CONT, b"c"),
+        masked(FIN | BINARY, b"d"),
+    ]
+    for byte in b"".join(stream):
+        end.session.receive_data(bytes([byte]), clock.now)
+    assert end.messages() == ["abc", b"d"]
