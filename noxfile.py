@@ -80,6 +80,13 @@ def e2e(session: nox.Session) -> None:
 
 
 @nox.session
+def conformance(session: nox.Session) -> None:
+    """Let the Autobahn test suite examine the server, or whatever arguments say."""
+    session.install(".", env={"SANSOCKET_BUILD": "require"})
+    session.run("python", "-m", "tests.conformance", *(session.posargs or ["server"]))
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Time the core, beside its rivals; arguments go to the benchmark."""
     session.install("-r", "benchmarks/requirements.txt")
