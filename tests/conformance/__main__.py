@@ -19,8 +19,8 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m tests.conformance",
         description="Run the Autobahn test suite against an echo server made of "
         "ServerProtocol, or against an echo client made of ClientProtocol.",
-        epilog=f"The suite needs CPython 2.7: one that is called python2.7, or that "
-        f"pyenv has installed, is found. It is installed under {BUILD}, where the "
+        epilog="The suite needs CPython 2.7: one that is called python2.7, or that "
+        "pyenv has installed, is found. The suite goes to build/conformance, where the "
         "reports are too. Exit status: 0 if every case is OK (7.1.6, 7.13.1, 7.13.2: "
         "INFORMATIONAL), 1 if not, or if the program under test wrote anything to "
         "standard error, 2 if the suite could not run.",
@@ -71,8 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
     for number in range(1, options.times + 1):
         print(f"{options.form} {options.side}, {len(cases)} cases, run {number}")
         start = time.monotonic()
-        folder = BUILD / f"{options.side}-{options.form}-{number}"
-        run = Run(suite, options.form, cases, folder)
+        name = f"{options.side}-{options.form}-{len(cases)}-{number}"
+        run = Run(suite, options.form, cases, BUILD / name)
         getattr(run, options.side)()
         good += run.judge()
         print(f"{time.monotonic() - start:.0f} seconds", flush=True)
