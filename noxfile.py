@@ -80,6 +80,7 @@ def e2e(session: nox.Session) -> None:
 
 
 @nox.session
+<<<<<<< HEAD
 def torture(session: nox.Session) -> None:
     """Feed a million random and mutated inputs to both forms: about six minutes."""
     session.install("-e", ".[dev]", env={"SANSOCKET_BUILD": "require"})
@@ -87,6 +88,12 @@ def torture(session: nox.Session) -> None:
         *("python", "-m", "tests.torture", *session.posargs),
         env={"SANSOCKET_TEST_FORMS": "pure,compiled"},
     )
+=======
+def conformance(session: nox.Session) -> None:
+    """Let the Autobahn test suite examine the server, or whatever arguments say."""
+    session.install(".", env={"SANSOCKET_BUILD": "require"})
+    session.run("python", "-m", "tests.conformance", *(session.posargs or ["server"]))
+>>>>>>> conformance
 
 
 @nox.session

@@ -18,7 +18,7 @@ import os
 import re
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.resources import files
@@ -235,7 +235,6 @@ class EchoConnection(asyncio.Protocol):
         for start in range(0, len(view), SLICE):
             self.protocol.feed_data(view[start : start + SLICE])
             self.hand_over()
-            self.flush()
 
     def eof_received(self) -> None:
         self.protocol.receive_eof()
@@ -263,16 +262,19 @@ class EchoConnection(asyncio.Protocol):
 
     def hand_over(self) -> None:
         """Deal with one event before the next is read: a message is echoed even if
-        a violation came right behind it."""
+        a violation came right behind it, and each ping is answered."""
+        chunks: list[bytes] = []
         while (event := self.protocol.next_event()) is not None:
             if isinstance(event, Request):
                 self.answer(event)
             elif isinstance(event, Frame):
                 self.echo(event)
+            chunks += self.protocol.data_to_send()
+        self.flush(chunks)
 
-    def flush(self) -> None:
-        """Write what the core has queued, in one go, and set the timer."""
-        chunks = self.protocol.data_to_send()
+    def flush(self, chunks: Iterable[bytes] = ()) -> None:
+        """Write this and what the core has queued, in one go, and set the timer."""
+        chunks = [*chunks, *self.protocol.data_to_send()]
         if chunks and not self.transport.is_closing():
             if data := b"".join(chunks):
                 self.transport.write(data)

@@ -193,8 +193,9 @@ class Protocol(ConnectionStatus):
 
         The other way to receive, for who wants to answer one event before the next
         one is looked at: call ``next_event()`` until it gives ``None``, and only
-        then take more bytes or ``receive_eof()``. Arguments and errors are those of
-        ``receive_data()``.
+        then take more bytes or ``receive_eof()``. Fetch ``data_to_send()`` after each
+        event if each ping is to be answered, not just the latest. Arguments and
+        errors are those of ``receive_data()``.
         """
         self._pulled = True
         self._take(_kernels.as_bytes(data))

@@ -115,6 +115,7 @@ class Session:
         self._opcode = 0  # of the message whose frames are in _parts
         self._parts: list[bytes] = []
         self._wanted = False  # whether the application waits for a message
+        self._writes: list[bytes] = []
         self._opened = False
         self._ended = False  # whether the end of the stream came
         self._fragmented: bool | None = None  # whether the message being sent is text
@@ -291,7 +292,9 @@ class Session:
 
     def data_to_send(self) -> list[bytes]:
         """Fetch what is to be written; see ``Protocol.data_to_send()``."""
-        return self.protocol.data_to_send()
+        writes, self._writes = self._writes, []
+        writes += self.protocol.data_to_send()
+        return writes
 
     # --- pings
 
@@ -369,7 +372,11 @@ class Session:
             return False
         if isinstance(event, Frame):
             opcode = event.opcode
-            if opcode is Opcode.PONG:
+            if opcode is Opcode.PING:
+                self._writes += (
+                    self.protocol.data_to_send()
+                )  # or a later pong replaces it
+            elif opcode is Opcode.PONG:
                 self._answered += self._liveness.pong(bytes(event.data), now)
             elif not opcode & 0x8:
                 self._join(int(opcode), bytes(event.data), event.fin)

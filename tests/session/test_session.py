@@ -123,6 +123,13 @@ class TestMessages:
 
 
 class TestOrder:
+    def test_each_ping_of_a_read_is_answered(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock)
+        pings = [masked(FIN | PING, payload) for payload in (b"1", b"2", b"3")]
+        end.session.receive_data(b"".join(pings) + masked(FIN | CLOSE), clock.now)
+        pongs = [(0x8A, b"1"), (0x8A, b"2"), (0x8A, b"3")]
+        assert frames(end) == [*pongs, (FIN | CLOSE, b"")]
+
     def test_a_message_is_answered_before_the_violation_behind_it(
         self, impl: Any, clock: Clock
     ) -> None:
