@@ -80,7 +80,6 @@ def e2e(session: nox.Session) -> None:
 
 
 @nox.session
-<<<<<<< HEAD
 def torture(session: nox.Session) -> None:
     """Feed a million random and mutated inputs to both forms: about six minutes."""
     session.install("-e", ".[dev]", env={"SANSOCKET_BUILD": "require"})
@@ -88,12 +87,13 @@ def torture(session: nox.Session) -> None:
         *("python", "-m", "tests.torture", *session.posargs),
         env={"SANSOCKET_TEST_FORMS": "pure,compiled"},
     )
-=======
+
+
+@nox.session
 def conformance(session: nox.Session) -> None:
     """Let the Autobahn test suite examine the server, or whatever arguments say."""
     session.install(".", env={"SANSOCKET_BUILD": "require"})
     session.run("python", "-m", "tests.conformance", *(session.posargs or ["server"]))
->>>>>>> conformance
 
 
 @nox.session
