@@ -320,6 +320,7 @@ METHODS = {
         "receive_data": ["data"],
         "feed_data": ["data"],
         "next_event": [],
+        "take_payload": [],
         "receive_eof": [],
         "events_received": [],
         "data_to_send": [],

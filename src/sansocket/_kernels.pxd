@@ -34,6 +34,7 @@ cdef class Payload:
     cdef bint add(self, bytes data) noexcept
     cpdef Py_ssize_t feed(self, const unsigned char *data, Py_ssize_t start,
                           Py_ssize_t stop) except -1
+    cpdef bytes cut(self)
     cpdef bytes finish(self)
 
 cpdef Payload arriving(const unsigned char *data, Py_ssize_t start, uint64_t length,

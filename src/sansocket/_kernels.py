@@ -194,6 +194,14 @@ class Payload:
         self._buffer += data
         self.missing -= len(data)
 
+    def cut(self) -> bytes:
+        """What came so far, which is no part of the payload any more."""
+        turn = len(self._buffer) & 3
+        data = self.finish()
+        self._key = self._key[turn:] + self._key[:turn]
+        self._repeated_for = (0, 0)
+        return data
+
     def finish(self) -> bytes:
         """The payload as far as it came; the object is used up."""
         buffer, self._buffer = self._buffer, bytearray()

@@ -172,6 +172,10 @@ cdef class Payload:
         self._size += size
         self.missing -= <uint64_t>size
 
+    cpdef bytes cut(self):
+        self._key = rotate(self._key, self._size & 3)
+        return self.finish()
+
     cpdef bytes finish(self):
         cdef object payload
         if self._bytes is NULL:

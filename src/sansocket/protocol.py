@@ -32,7 +32,7 @@ from .constants import (
 )
 from .exceptions import PayloadTooBig, ProtocolError
 from .extensions.permessage_deflate import PerMessageDeflate
-from .frames import Frame
+from .frames import Frame, Opcode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -230,6 +230,20 @@ class Protocol(ConnectionStatus):
         if not self.eof_sent:
             self.send_eof()
         self._set_state(_CLOSED)
+
+    def take_payload(self) -> tuple[Opcode, bytes] | None:
+        """Take what came so far of a data frame that is still arriving, once
+        ``next_event()`` has given ``None``; the ``Frame`` will have the rest only.
+
+        Returns:
+            The opcode of the message and a part of its payload; or ``None`` if there
+            is nothing, or if an extension has to decode the frame as a whole.
+
+        """
+        if self._payload is None or self._compressed:
+            return None
+        data = self._payload.cut()
+        return (Opcode(self._message), data) if data else None
 
     def events_received(self) -> list[Event]:
         """Fetch and clear the events: first a handshake message, then frames."""

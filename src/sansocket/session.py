@@ -9,8 +9,7 @@ it as ``now``, in seconds.
 What a driver does after each input and each command:
 
 * write ``data_to_send()``; its last item may be ``SEND_EOF``: half-close;
-* wake whoever waits for a message, for ``request`` or ``response``, or for a ping
-  of ``pings_answered()``;
+* wake whoever waits for a message, for ``request``, ``response`` or a pong;
 * read on, or not, as ``reading`` says;
 * see that ``handle_timeout()`` is called at ``deadline``;
 * close or abort the TCP connection as ``transport`` says.
@@ -22,9 +21,9 @@ things, frames are read ahead, up to ``max_queue`` messages: pings get their pon
 
 from __future__ import annotations
 
-from collections import deque
 from enum import Enum
 
+from ._inbox import Inbox
 from ._liveness import NEVER, Liveness, Ping
 from .closing import Close
 from .constants import CLOSED, CLOSING, OPEN, CloseCode, Opcode
@@ -104,16 +103,13 @@ class Session:
         self.transport = Transport.KEEP
         self.deadline = NEVER
         self.timed_out: str | None = None
-        self._high, self._low = _marks(max_queue)
+        self._inbox = Inbox(max_queue)
         self._close_timeout = close_timeout
         self._liveness = Liveness(ping_interval, ping_timeout)
         self._answered: list[Ping] = []
         self._open_by = NEVER if open_timeout is None else now + open_timeout
         self._close_by = NEVER
         self._look_ahead_at = NEVER
-        self._queue: deque[tuple[int, bytes]] = deque()  # opcode and data
-        self._opcode = 0  # of the message whose frames are in _parts
-        self._parts: list[bytes] = []
         self._wanted = False  # whether the application waits for a message
         self._writes: list[bytes] = []
         self._opened = False
@@ -131,7 +127,7 @@ class Session:
     @property
     def closed(self) -> bool:
         """Whether the connection is closed and all messages were taken."""
-        return self.protocol.state is CLOSED and not self._queue
+        return self.protocol.state is CLOSED and not self._inbox
 
     @property
     def close_exc(self) -> ConnectionClosed:
@@ -153,6 +149,8 @@ class Session:
             self._read_one(now)
         else:
             self._look_ahead(now)
+            if self._inbox.in_parts:
+                self.reading = False
         self._settle(now)
 
     def receive_eof(self, now: float) -> None:
@@ -213,21 +211,46 @@ class Session:
                 it is lost then.
 
         """
-        if not self._queue:
-            self._read_one(now)
-            self._settle(now)
-            if not self._queue:
-                self._wanted = True
-                return None
-        opcode, data = self._queue.popleft()
-        self._wanted = False
-        if not self.reading and len(self._queue) <= self._low:
-            self.reading = True
-            self._liveness.read_again(now)
-            self._settle(now)
-        if decode is None:
-            decode = opcode == 0x1
-        return data.decode() if decode else data
+        if self._inbox.in_parts:
+            raise ConcurrencyError("a message is being received in parts")
+        self._read_if_empty(now)
+        if not self._inbox:
+            self._wanted = True
+            return None
+        try:
+            return self._inbox.take(decode)
+        finally:
+            self._taken(now)
+
+    def next_part(
+        self, now: float, decode: bool | None = None
+    ) -> tuple[Message, bool] | None:
+        """Take what there is of the next message, without waiting for its end.
+
+        ``next_message()`` can be called again once the message was taken to its end.
+        While a message is taken in parts, no more than one read lies ready.
+
+        Args:
+            now: the time.
+            decode: as for ``next_message()``.
+
+        Returns:
+            A part, and whether the message ends with it; or ``None`` if more has to
+            come first, or if the connection is closed.
+
+        Raises:
+            UnicodeDecodeError: as ``next_message()``.
+
+        """
+        self._read_if_empty(now)
+        arriving = None if self._inbox else self.protocol.take_payload()
+        part = self._inbox.take_part(arriving, decode)
+        if part is None:
+            self._wanted = True
+            self._resume(now)
+        else:
+            self._taken(now)
+        return part
 
     def send(
         self,
@@ -346,10 +369,28 @@ class Session:
 
     # --- inside: reading
 
+    def _read_if_empty(self, now: float) -> None:
+        if not self._inbox:
+            self._read_one(now)
+            self._settle(now)
+
+    def _taken(self, now: float) -> None:
+        """The application has got something."""
+        self._wanted = False
+        if self._inbox.is_low:
+            self._resume(now)
+
+    def _resume(self, now: float) -> None:
+        """Go on reading from the network, if that has paused."""
+        if not self.reading:
+            self.reading = True
+            self._liveness.read_again(now)
+            self._settle(now)
+
     def _read_one(self, now: float) -> None:
         """Read until there is one message; the rest is for later, but not for long."""
         self._look_ahead_at = NEVER
-        while not self._queue:
+        while not self._inbox:
             if not self._read_frame(now):
                 self._read_end()
                 return
@@ -357,10 +398,10 @@ class Session:
             self._look_ahead_at = now + LOOK_AHEAD
 
     def _look_ahead(self, now: float) -> None:
-        """Read while there is room in the queue; then pause, unless we are closing:
-        the peer's close frame is still to come."""
+        """Read while there is room in the inbox; then pause, unless we are closing:
+        then the peer's close frame is wanted, and messages above the mark are lost."""
         self._look_ahead_at = NEVER
-        while len(self._queue) < self._high or self.protocol.state is not OPEN:
+        while not self._inbox.is_full or self.protocol.state is not OPEN:
             if not self._read_frame(now):
                 self._read_end()
                 return
@@ -379,31 +420,12 @@ class Session:
             elif opcode is Opcode.PONG:
                 self._answered += self._liveness.pong(bytes(event.data), now)
             elif not opcode & 0x8:
-                self._join(int(opcode), bytes(event.data), event.fin)
+                self._inbox.add(int(opcode), bytes(event.data), event.fin)
         elif isinstance(event, Request):
             self.request = event
         else:
             self.response = event
         return True
-
-    def _join(self, opcode: int, data: bytes, fin: bool) -> None:
-        """Add a frame to the message under way."""
-        if opcode and fin:
-            self._enqueue(opcode, data)
-            return
-        if opcode:
-            self._opcode = opcode
-        self._parts.append(data)
-        if fin:
-            data = b"".join(self._parts)
-            self._parts = []
-            self._enqueue(self._opcode, data)
-
-    def _enqueue(self, opcode: int, data: bytes) -> None:
-        """Keep a message for the application. There is room, unless we are closing
-        and it takes no more: then it is lost, as what comes behind a close frame is."""
-        if len(self._queue) < self._high:
-            self._queue.append((opcode, data))
 
     def _read_end(self) -> None:
         """All frames are read: then the end of the stream counts, if it came."""
@@ -457,8 +479,8 @@ class Session:
 
 
 def broadcast(sessions: Iterable[Session], message: str | BytesLike) -> list[Session]:
-    """Send one message to all who can take it: not those that are closing, or in the
-    middle of a fragmented message. Returns those to whom it goes."""
+    """Send one message to all that can take it now, and return these: not those that
+    are closing, or in the middle of a fragmented message."""
     data, is_text = _encoded(message, None)
     reached = []
     for session in sessions:
@@ -476,15 +498,3 @@ def _encoded(message: str | BytesLike, text: bool | None) -> tuple[BytesLike, bo
         kind = type(message).__name__
         raise TypeError(f"message must be str or bytes-like, not {kind}")
     return message, text is True
-
-
-def _marks(max_queue: int | tuple[int, int] | None) -> tuple[float, int]:
-    """The high and the low mark of the queue."""
-    if max_queue is None:
-        return NEVER, 0
-    high, low = (
-        max_queue if isinstance(max_queue, tuple) else (max_queue, max_queue // 4)
-    )
-    if not 0 <= low < high:
-        raise ValueError("max_queue must be at least 1, and its low mark below it")
-    return high, low

@@ -128,6 +128,52 @@ def test_the_end_of_the_stream(impl: Any) -> None:
         protocol.feed_data(b"")
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_payload_of_a_frame_that_is_arriving(impl: Any, side: str) -> None:
+    protocol = opened(impl, side)
+    assert protocol.take_payload() is None
+    stream = wire(side, FIN | BINARY, b"0123456789")
+    protocol.feed_data(stream[:-7])
+    assert protocol.next_event() is None
+    assert protocol.take_payload() == (BINARY, b"012")
+    assert protocol.take_payload() is None
+    for number in range(3, 6):
+        protocol.feed_data(stream[number - 10 : number - 9])
+        assert protocol.next_event() is None
+        assert protocol.take_payload() == (BINARY, b"%d" % number)
+    protocol.feed_data(stream[-4:])
+    assert protocol.next_event().data == b"6789"
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_text_that_is_taken_as_it_arrives_is_checked(impl: Any, side: str) -> None:
+    protocol = opened(impl, side)
+    stream = wire(side, FIN | TEXT, b"\xe2\x82\xacab\xff..")
+    taken = []
+    for byte in stream[:-3]:
+        protocol.feed_data(bytes([byte]))
+        assert protocol.next_event() is None
+        taken.append(protocol.take_payload())
+    assert [part[1] for part in taken if part] == [
+        b"\xe2",
+        b"\x82",
+        b"\xac",
+        b"a",
+        b"b",
+    ]
+    protocol.feed_data(stream[-3:-2])
+    assert protocol.next_event() is None
+    assert_failing(protocol, 1007)
+    assert protocol.take_payload() is None
+
+
+def test_a_frame_that_an_extension_decodes_is_not_taken(impl: Any) -> None:
+    protocol = opened(impl, "server", [deflate(impl)])
+    protocol.feed_data(wire("server", FIN | RSV1 | TEXT, deflated(b"x" * 99))[:-1])
+    assert protocol.next_event() is None
+    assert protocol.take_payload() is None
+
+
 class TestHandshake:
     def test_server(self, impl: Any) -> None:
         protocol = impl.server.ServerProtocol()

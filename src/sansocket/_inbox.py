@@ -1,0 +1,116 @@
+"""Messages that came and were not taken yet, and the one that is arriving."""
+
+from __future__ import annotations
+
+from codecs import getincrementaldecoder
+from collections import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from codecs import IncrementalDecoder
+
+__all__ = ["Inbox"]
+
+
+class Inbox:
+    """A queue of messages with a high and a low mark.
+
+    Args:
+        max_queue: messages that may wait until reading should pause; it may go on at
+            a quarter of them. Or a pair of these numbers. ``None`` for no limit.
+
+    Attributes:
+        in_parts: whether a message was taken in part, but not to its end.
+
+    """
+
+    __slots__ = (
+        *("_decoder", "_high", "_low", "_opcode", "_parts", "_queue"),
+        "in_parts",
+    )
+
+    def __init__(self, max_queue: int | tuple[int, int] | None) -> None:
+        self._high, self._low = _marks(max_queue)
+        self._queue: deque[tuple[int, bytes]] = deque()  # opcode and data
+        self._opcode = 0  # of the message whose frames are in _parts
+        self._parts: list[bytes] = []
+        self._decoder: IncrementalDecoder | None = None  # of what is taken in parts
+        self.in_parts = False
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the high mark is reached."""
+        return len(self._queue) >= self._high
+
+    @property
+    def is_low(self) -> bool:
+        """Whether it has emptied to the low mark."""
+        return len(self._queue) <= self._low
+
+    def add(self, opcode: int, data: bytes, fin: bool) -> None:
+        """Take a data frame; what would be a message above the high mark is lost."""
+        if opcode and fin:
+            self._enqueue(opcode, data)
+            return
+        if opcode:
+            self._opcode = opcode
+        self._parts.append(data)
+        if fin:
+            data = b"".join(self._parts)
+            self._parts = []
+            self._enqueue(self._opcode, data)
+
+    def _enqueue(self, opcode: int, data: bytes) -> None:
+        if len(self._queue) < self._high:
+            self._queue.append((opcode, data))
+
+    def take(self, decode: bool | None) -> str | bytes:
+        """Take the first message; ``decode`` as for ``Session.next_message()``."""
+        opcode, data = self._queue.popleft()
+        if decode is None:
+            decode = opcode == 0x1
+        return data.decode() if decode else data
+
+    def take_part(
+        self, arriving: tuple[int, bytes] | None, decode: bool | None
+    ) -> tuple[str | bytes, bool] | None:
+        """Take what there is of the first message, and tell whether it ends there.
+
+        Args:
+            arriving: opcode and data of a frame that is not complete.
+            decode: as for ``Session.next_message()``.
+
+        """
+        fin = bool(self._queue)
+        if fin:
+            opcode, data = self._queue.popleft()
+        else:
+            if arriving is not None:
+                self._opcode = arriving[0]
+                self._parts.append(arriving[1])
+            opcode, data = self._opcode, b"".join(self._parts)
+            self._parts = []
+            if not data:
+                return None
+        self.in_parts = not fin
+        if not (opcode == 0x1 if decode is None else decode):
+            return data, fin
+        decoder = self._decoder or getincrementaldecoder("utf-8")()
+        self._decoder = None if fin else decoder
+        return decoder.decode(data, fin), fin
+
+
+def _marks(max_queue: int | tuple[int, int] | None) -> tuple[float, int]:
+    """The high and the low mark of the queue."""
+    if max_queue is None:
+        return float("inf"), 0
+    if isinstance(max_queue, tuple):
+        high, low = max_queue
+    else:
+        high, low = max_queue, max_queue // 4
+    if not 0 <= low < high:
+        raise ValueError("max_queue must be at least 1, and its low mark below it")
+    return high, low
