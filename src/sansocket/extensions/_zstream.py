@@ -22,7 +22,8 @@ NO_LIMIT = 2**64 - 1
 _TAIL = b"\x00\x00\xff\xff"  # left out at the end of every message
 _WINDOW = 32768
 _CHUNKS = 512  # results kept apart until they are joined
-_PIECE = 512  # compressed bytes
+_PIECE, _SMALL_PIECE = 32768, 512  # compressed bytes, given to zlib at a time
+_SLICE = 32768  # bytes of a result that zlib makes at a time
 # A final stored block of one byte: it comes out whole only after a finished block.
 _PROBE, _ECHO = b"\x01\x01\x00\xfe\xffX", b"X"
 
@@ -61,31 +62,41 @@ class Inflater:
         return payload
 
     def _run(self, data: bytes, limit: int) -> bytes:
-        payload = self._take(data, limit, limit)
-        if not self._stream.eof:
-            return payload
-        # After a block with BFINAL go on, with the window kept (section 7.2.3.4).
-        chunks, room = [payload], limit - len(payload)
-        data, start = self._stream.unused_data, 0
-        while self._stream.eof:
-            window = b"".join(self._recent)[-(1 << self._bits) :]
-            self._stream = zlib.decompressobj(-self._bits, window)
-            # Little at a time: each such block copies what is behind it.
-            while start < len(data) and not self._stream.eof:
-                piece = data[start : start + _PIECE]
-                chunks.append(self._take(piece, room, limit))
-                room -= len(chunks[-1])
-                start += len(piece) - len(self._stream.unused_data)
+        chunks: list[bytes] = []
+        room, start, size = limit, 0, _PIECE
+        while start < len(data):
+            piece = data[start : start + size]
+            fresh = self._take(piece, room, limit)
+            chunks += fresh
+            room -= sum(map(len, fresh))
+            start += len(piece) - len(self._stream.unused_data)
+            if self._stream.eof:
+                # After a block with BFINAL go on, with the window kept (section
+                # 7.2.3.4); little at a time: each such block copies what is behind.
+                window = b"".join(self._recent)[-(1 << self._bits) :]
+                self._stream = zlib.decompressobj(-self._bits, window)
+                size = _SMALL_PIECE
         return b"".join(chunks)
 
-    def _take(self, data: bytes, room: int, limit: int) -> bytes:
-        # At least 1: to zlib a room of 0 means no limit.
-        chunk = self._stream.decompress(data, min(room, NO_LIMIT // 4) + 1)
-        if len(chunk) > room:
-            raise PayloadTooBig(None, limit)
-        # There was room for one byte more, so zlib has taken all it could.
-        self._remember(chunk)
-        return chunk
+    def _take(self, data: bytes, room: int, limit: int) -> list[bytes]:
+        """Decompress a piece, up to one byte over the room, which is too much.
+
+        zlib refuses a reference beyond the window only if it leads out of what one
+        call makes, so both forms make their calls at the same places.
+        """
+        chunks: list[bytes] = []
+        while True:
+            size = min(room + 1, _SLICE - (limit - room) % _SLICE)
+            chunk = self._stream.decompress(data, size)
+            if len(chunk) > room:
+                raise PayloadTooBig(None, limit)
+            self._remember(chunk)
+            chunks.append(chunk)
+            room -= len(chunk)
+            data = self._stream.unconsumed_tail
+            # If it left some of its room, zlib has taken all it could.
+            if len(chunk) < size or self._stream.eof:
+                return chunks
 
     def _remember(self, chunk: bytes) -> None:
         self._recent.append(chunk)
