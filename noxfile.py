@@ -80,6 +80,13 @@ def e2e(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Search for inputs that break a promise; arguments go to ``python -m fuzz``."""
+    session.install("-e", ".[dev]", "atheris>=3,<4", env={"SANSOCKET_BUILD": "require"})
+    session.run("python", "-m", "fuzz", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Time the core, beside its rivals; arguments go to the benchmark."""
     session.install("-r", "benchmarks/requirements.txt")
