@@ -147,9 +147,8 @@ def is_name(text: str) -> bool:
 
 def read_list(text: str, is_member: Callable[[str], bool]) -> list[str]:
     pieces = text.split(",")
-    for piece in pieces[MOST_MEMBERS:]:
-        if piece.strip(" \t,"):
-            raise Refused("too many members")
+    if ",".join(pieces[MOST_MEMBERS:]).strip(" \t"):
+        raise Refused("too many members")
     members = [member for piece in pieces if (member := piece.strip(" \t"))]
     if not members or not all(map(is_member, members)):
         raise Refused("list")

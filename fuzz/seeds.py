@@ -149,7 +149,14 @@ def responses() -> Iterator[bytes]:
 
 
 VALUES = (
-    (0, "keep-alive, Upgrade", ", ,\tUpgrade ,", "a" + ",a" * 128, "a b"),
+    (
+        0,
+        "keep-alive, Upgrade",
+        ", ,\tUpgrade ,",
+        "a" + ",a" * 128,
+        "a" + "," * 130,
+        "a b",
+    ),
     (1, "websocket", "HTTP/2.0, IRC/6.9, RTA/x11", "a/b/c"),
     (2, "chat, superchat", "chat, chat"),
     (3, *OFFERS, 'a;b="\\c\\d";e="', ",,a ; b = c,,", "a" + "," * 130, 'a; b="c d"'),
