@@ -75,7 +75,7 @@ sansocket_utf8(int32_t state, const unsigned char *data, size_t size)
         need = sequence[0] < 0xE0 ? 2 : sequence[0] < 0xF0 ? 3 : 4;
         while (have < need && data < end) {
             sequence[have++] = *data;
-            state = (state << 8) | *data++;
+            state = (int32_t)((uint32_t)state << 8 | *data++); /* may be of 4 bytes */
             if (!sansocket_utf8_prefix(sequence, have))
                 return -1;
         }
