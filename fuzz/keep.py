@@ -41,11 +41,12 @@ def arcs(check: Callable[[bytes], None], data: bytes) -> frozenset[Arc]:
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
         return local if frame.f_code.co_filename.startswith(COVERED) else None
 
+    before = sys.gettrace()  # of coverage, when the tests are measured
     sys.settrace(trace)
     try:
         check(data)
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     return frozenset(found)
 
 
