@@ -84,18 +84,19 @@ def answer(form: ModuleType, client: Any, server: Any, text: str) -> list[Any]:
     )
     if kind != "returned":
         return [(kind, extensions)]
-    processes = [
-        server and server.process_request_params,
-        client and client.process_response_params,
-    ]
     return [
-        process and one_answer(form, process, params)
+        factory and one_answer(form, factory, params)
         for _, params in extensions
-        for process in processes
+        for factory in (server, client)
     ]
 
 
-def one_answer(form: ModuleType, process: Any, params: Any) -> Any:
+def one_answer(form: ModuleType, factory: Any, params: Any) -> Any:
+    is_server = hasattr(factory, "process_request_params")
+    local = "server" if is_server else "client"
+    process = getattr(
+        factory, f"process_{'request' if is_server else 'response'}_params"
+    )
     kind, result = attempt(form, ["NegotiationError"], lambda: process(params, []))
     if kind != "returned":
         return kind, result
@@ -104,6 +105,10 @@ def one_answer(form: ModuleType, process: Any, params: Any) -> Any:
     assert 8 <= agreed[2] <= 15, agreed
     assert 9 <= agreed[3] <= 15, agreed
     check_against(params, given, agreed)
+    # What this side is configured with binds it, whatever the other one says.
+    assert agreed[1] or not getattr(factory, f"{local}_no_context_takeover")
+    bits = getattr(factory, f"{local}_max_window_bits")
+    assert agreed[3] <= (15 if bits in (None, True) else bits), (bits, agreed)
     return given, agreed
 
 

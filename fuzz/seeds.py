@@ -33,7 +33,9 @@ MESSAGES = (
 )
 REFUSED = (  # first byte, length, payload
     ("81", "7e0005", b"Hello"),
+    ("81", "7e007d", bytes(125)),
     ("82", "7f8000000000000000", b""),
+    ("82", "7f000000000000ffff", b""),
     ("89", "7e007e", bytes(126)),
     ("88", "01", b"\x03"),
     ("83", "00", b""),
@@ -42,7 +44,10 @@ REFUSED = (  # first byte, length, payload
     ("80", "00", b""),
 )
 NO_TEXTS = (b"\xed\xa0\x80", b"\xc0\xaf", b"\xf4\x90\x80\x80", b"a\xce")
-CODES = (0, 999, 1000, 1004, 1005, 1010, 1016, 2999, 3000, 4999, 5000, 65535)
+CODES = (
+    *(0, 999, 1000, 1003, 1004, 1005, 1006, 1007, 1010, 1014, 1015, 1016, 1100),
+    *(2000, 2999, 3000, 4999, 5000, 65535),
+)
 
 
 def frames(key: bytes | None) -> Iterator[bytes]:
@@ -57,6 +62,10 @@ def frames(key: bytes | None) -> Iterator[bytes]:
     fragments = whole((TEXT, b"Hel"), (FIN | PING, b"Hello"), (FIN | CONT, b"lo"))
     yield bytes([PLAIN, 0, 0]) + fragments + whole((FIN | PONG, b"Hello"))
     yield bytes([TIGHT, 5, 0]) + fragments * 4
+    yield bytes([TIGHT, 0, 0]) + whole((BINARY, b""), *[(CONT, b"")] * 3)
+    for sizes in ((60, 40), (60, 41), (61,)):  # of the limits 60 and 100
+        parts = [(BINARY if n == 0 else CONT, bytes(s)) for n, s in enumerate(sizes)]
+        yield bytes([TIGHT, 0, 0]) + whole(*parts)
     for size in (126, 256, 3000):
         yield bytes([UNLIMITED, 200, 0]) + whole((FIN | BINARY, bytes(size)))
     for messages in MESSAGES:
@@ -65,6 +74,7 @@ def frames(key: bytes | None) -> Iterator[bytes]:
         yield bytes([DEFLATE | 2, 3, 200]) + whole(*parts)  # without takeover
     parts = [(RSV1 | TEXT, b"\xf2\x48\xcd"), (FIN | CONT, b"\xc9\xc9\x07\x00")]
     yield bytes([DEFLATE]) + BYTE_BY_BYTE + whole(*parts)
+    yield bytes([DEFLATE | 2, 0, 0]) + whole(*parts)
     bomb = deflated(bytes(100_000))
     yield bytes([DEFLATE, 0, 0]) + whole((FIN | RSV1 | BINARY, bomb))
     yield bytes([DEFLATE | UNLIMITED, 0, 0]) + whole((FIN | RSV1 | BINARY, bomb))
@@ -73,7 +83,7 @@ def frames(key: bytes | None) -> Iterator[bytes]:
     for first, length, data in REFUSED:
         head = bytearray.fromhex(first + length)
         head[1] |= 0x80 if key else 0
-        yield bytes([PLAIN, 0, 0]) + bytes(head) + (key or b"") + data
+        yield bytes([UNLIMITED, 0, 0]) + bytes(head) + (key or b"") + data
     for data in NO_TEXTS:
         yield bytes([PLAIN, 0, 0]) + whole((FIN | TEXT, data))
         yield bytes([PLAIN]) + BYTE_BY_BYTE + whole((TEXT, data[:2]), (FIN, data[2:]))
@@ -103,6 +113,7 @@ def requests() -> Iterator[bytes]:
         ((PROTOCOL, "superchat, chat"), ("Origin", "http://example.com")),
         (("Content-Length", "0"),),
         (("Content-Length", "5"),),
+        (("Content-Length", "0"), ("Content-Length", "0")),
         (("Transfer-Encoding", "chunked"),),
         (("Sec-WebSocket-Version", "8"),),
         *(((EXTENSIONS, offer),) for offer in OFFERS),
@@ -179,6 +190,7 @@ def parameters() -> Iterator[bytes]:
     for number, offer in enumerate(OFFERS):
         yield bytes([number, 0o71, number, 0o12]) + offer.encode()
         yield bytes([3, 0o40, 7, 0o44]) + offer.encode()
+        yield bytes([2, 0o70, 1, 0]) + offer.encode()
         yield bytes([0, 0o77, 0, 0]) + offer.encode()
 
 
