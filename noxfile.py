@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import nox
@@ -12,9 +14,8 @@ import nox
 nox.needs_version = ">=2025.5"
 nox.options.sessions = ["dev"]
 
-DEV: list[str] = nox.project.load_toml("pyproject.toml")["project"][
-    "optional-dependencies"
-]["dev"]
+PROJECT = nox.project.load_toml("pyproject.toml")
+DEV: list[str] = PROJECT["project"]["optional-dependencies"]["dev"]
 SANS_IO = ("tests", "--ignore=tests/e2e")
 
 
@@ -77,6 +78,68 @@ def e2e(session: nox.Session) -> None:
     """Let real clients talk to the server: websockets, Node's ws, Chromium."""
     session.install("-e", ".[dev]")
     session.run("pytest", "tests/e2e", *session.posargs)
+
+
+SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+# Both read where a caller of the kernels must not let them; no such call survives.
+UNSAFE = {
+    "heap-buffer-overflow": 'utf8(0, b"a" * 40, 0, 400)',
+    "runtime error": 'utf8(0, b"a", -(2**63), -(2**63))',
+}
+
+
+@nox.session
+def sanitize(session: nox.Session) -> None:
+    """Test the compiled form under the address and undefined-behaviour sanitizers."""
+    session.install(*PROJECT["build-system"]["requires"], *DEV)
+    base = Path(session.create_tmp(), "build").resolve()
+    package = base / "package"
+    flags = dict.fromkeys(("CFLAGS", "LDFLAGS"), SANITIZERS)
+    session.run(
+        *("python", "setup.py", "-q", "build"),
+        *(f"--build-base={base}", f"--build-lib={package}"),
+        env={"SANSOCKET_BUILD": "require", **flags},
+    )
+    env = {
+        "LD_PRELOAD": " ".join(map(library_of(session), ("asan", "ubsan"))),
+        "ASAN_OPTIONS": "detect_leaks=0",  # Python frees little at its end
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+        "PYTHONMALLOC": "malloc",  # so that Python's objects are guarded, too
+        "PYTHONPATH": str(package),
+        "SANSOCKET_TEST_FORMS": "compiled",
+        "SANSOCKET_TEST_EXHAUSTIVE": "1",
+    }
+    for symptom, call in UNSAFE.items():
+        code = f"from sansocket._kernels import utf8; {call}"
+        output = session.run(
+            "python", "-c", code, env=env, silent=True, success_codes=[1]
+        )
+        if symptom not in str(output):
+            session.error(f"{call} gives no {symptom}: {output}")
+    # Reports go to where pytest must not catch them: the process ends with them.
+    session.run(
+        *("python", "-m", "pytest", "--capture=sys", "--timeout=600"),
+        *(session.posargs or ["tests/core"]),
+        env=env,
+    )
+
+
+def library_of(session: nox.Session) -> Callable[[str], str]:
+    """How to find the library of a sanitizer."""
+    compiler = os.environ.get("CC", "cc")
+
+    def find(name: str) -> str:
+        option = f"-print-file-name=lib{name}.so"
+        return str(session.run(compiler, option, external=True, silent=True)).strip()
+
+    return find
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Search for inputs that break a promise; arguments go to ``python -m fuzz``."""
+    session.install("-e", ".[dev]", "atheris>=3,<4", env={"SANSOCKET_BUILD": "require"})
+    session.run("python", "-m", "fuzz", *session.posargs)
 
 
 @nox.session

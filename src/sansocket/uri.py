@@ -130,6 +130,7 @@ def _parse_user_info(text: str) -> tuple[str, str]:
         raise ValueError("it has a user name but no password")
     if "@" in text:
         raise ValueError("it has more than one @ before the path")
+    text.encode()  # as a request has to do, where a lone surrogate would fail
     return unquote(username, errors="strict"), unquote(password, errors="strict")
 
 

@@ -283,6 +283,37 @@ def test_spec_100_inflate_with_every_window(impl: ModuleType, bits: int) -> None
         assert stream.inflate(data, True, LOTS) == text
 
 
+# A repetition of 3 bytes from 1000 bytes back, and the end of a message.
+FAR_BACK = bytes.fromhex("02e6730000")
+
+
+def stored(data: bytes) -> bytes:
+    """A block that is not compressed."""
+    size = len(data).to_bytes(2, "little")
+    return b"\x00" + size + bytes(byte ^ 0xFF for byte in size) + data
+
+
+@pytest.mark.parametrize(
+    ("before", "size", "refused"),
+    [(b"", 1100, False), (b"", 33_000, True), (b"\x01\x00\x00\xff\xff", 2000, True)],
+    ids=["small", "large", "behind BFINAL"],
+)
+def test_sec_18_beyond_the_window(
+    impl: ModuleType, before: bytes, size: int, refused: bool
+) -> None:
+    """SPEC-100, SEC-18: zlib refuses a reference beyond the agreed window only
+    sometimes, depending on how it is called; both forms must do it alike."""
+    text = random.Random(1).randbytes(size)
+    data = before + stored(text) + FAR_BACK
+    whole = text + text[-1000:-997]
+    assert inflater(impl, 10).inflate(data, True, LOTS) == whole
+    if not refused:
+        assert inflater(impl, 9).inflate(data, True, LOTS) == whole
+        return
+    with pytest.raises(impl.exceptions.ProtocolError):
+        inflater(impl, 9).inflate(data, True, LOTS)
+
+
 @each("bits", range(9, 16))
 @each("level", [0, 1, 6, 9])
 def test_spec_100_deflate_with_every_window(

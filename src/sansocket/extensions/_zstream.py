@@ -19,11 +19,11 @@ COMPILED = False
 
 NO_LIMIT = 2**64 - 1
 
-_MOST = 2**62  # bytes that zlib's module can be asked for
 _TAIL = b"\x00\x00\xff\xff"  # left out at the end of every message
 _WINDOW = 32768
 _CHUNKS = 512  # results kept apart until they are joined
-_PIECE = 512  # compressed bytes
+_PIECE, _SMALL_PIECE = 32768, 512  # compressed bytes, given to zlib at a time
+_SLICE = 32768  # bytes of a result that zlib makes at a time
 # A final stored block of one byte: it comes out whole only after a finished block.
 _PROBE, _ECHO = b"\x01\x01\x00\xfe\xffX", b"X"
 
@@ -54,45 +54,58 @@ class Inflater:
 
         """
         try:
-            payload = self._take(data, limit, limit)
-            if self._stream.eof:
-                payload = self._go_on(payload, limit)
+            payload = self._run(data, limit)
         except zlib.error:
             raise ProtocolError("compressed data is not valid") from None
         if final and not self._message_ends():
             raise ProtocolError("compressed message ends inside a block")
         return payload
 
-    def _go_on(self, payload: bytes, limit: int) -> bytes:
-        """After a block with BFINAL go on, with the window kept (section 7.2.3.4)."""
-        chunks, room = [payload], limit - len(payload)
-        data, start = self._stream.unused_data, 0
-        while self._stream.eof:
-            window = b"".join(self._recent)[-(1 << self._bits) :]
-            self._stream = zlib.decompressobj(-self._bits, window)
-            # Little at a time: each such block copies what is behind it.
-            while start < len(data) and not self._stream.eof:
-                piece = data[start : start + _PIECE]
-                chunks.append(self._take(piece, room, limit))
-                room -= len(chunks[-1])
-                start += len(piece) - len(self._stream.unused_data)
+    def _run(self, data: bytes, limit: int) -> bytes:
+        room, start, size = limit, 0, _PIECE
+        chunks: list[bytes] = []
+        while start < len(data):
+            piece = data[start : start + size]
+            fresh = self._take(piece, room, limit)
+            if len(piece) == len(data) and not self._stream.eof:
+                return fresh
+            chunks.append(fresh)
+            room -= len(fresh)
+            start += len(piece) - len(self._stream.unused_data)
+            if self._stream.eof:
+                # After a block with BFINAL go on, with the window kept (section
+                # 7.2.3.4); little at a time: each such block copies what is behind.
+                window = b"".join(self._recent)[-(1 << self._bits) :]
+                self._stream = zlib.decompressobj(-self._bits, window)
+                size = _SMALL_PIECE
         return b"".join(chunks)
 
     def _take(self, data: bytes, room: int, limit: int) -> bytes:
-        # At least 1: to zlib a room of 0 means no limit.
-        most = room + 1 if room < _MOST else _MOST
-        chunk = self._stream.decompress(data, most)
-        size = len(chunk)
-        if size > room:
-            raise PayloadTooBig(None, limit)
-        # There was room for one byte more, so zlib has taken all it could.
-        recent = self._recent
-        recent.append(chunk)
-        self._recent_size += size
-        if self._recent_size > 2 * _WINDOW or len(recent) > _CHUNKS:
-            self._recent = [b"".join(recent)[-_WINDOW:]]
-            self._recent_size = len(self._recent[0])
-        return chunk
+        """Decompress a piece, up to one byte over the room, which is too much.
+
+        zlib refuses a reference beyond the window only if it leads out of what one
+        call makes, so both forms make their calls at the same places.
+        """
+        chunks: list[bytes] = []
+        while True:
+            size = _SLICE - (limit - room) % _SLICE
+            if size > room:
+                size = room + 1
+            chunk = self._stream.decompress(data, size)
+            made = len(chunk)
+            if made > room:
+                raise PayloadTooBig(None, limit)
+            self._recent.append(chunk)
+            self._recent_size += made
+            if self._recent_size > 2 * _WINDOW or len(self._recent) > _CHUNKS:
+                self._recent = [b"".join(self._recent)[-_WINDOW:]]
+                self._recent_size = len(self._recent[0])
+            # If it left some of its room, zlib has taken all it could.
+            if made < size or self._stream.eof:
+                return b"".join([*chunks, chunk]) if chunks else chunk
+            chunks.append(chunk)
+            room -= made
+            data = self._stream.unconsumed_tail
 
     def _message_ends(self) -> bool:
         """Take the tail; tell whether it was just that, behind a finished block."""

@@ -42,6 +42,9 @@ NO_LIMIT = 2**64 - 1
 cdef enum:
     SCRATCH = 65536
     MOST = 1 << 30  # bytes handed to zlib at a time, whose counters have 32 bits
+    PIECE = 32768  # compressed bytes, given to zlib at a time
+    SMALL_PIECE = 512  # the same, behind a block with BFINAL
+    SLICE = 32768  # bytes of a result that zlib makes at a time: see _zstream.py
     BETWEEN_BLOCKS = 128  # zlib.h, inflate(): what data_type tells
     UNUSED_BITS = 63
 
@@ -118,7 +121,7 @@ cdef class Inflater:
         cdef const unsigned char *source = <unsigned char *>PyBytes_AS_STRING(data)
         cdef uint64_t left = <uint64_t>PyBytes_GET_SIZE(data)
         cdef bint in_tail = False, full = False
-        cdef uint64_t content = 0
+        cdef uint64_t content = 0, most = PIECE
         cdef Output out
         cdef int room, status
         limit = min(limit, LARGEST)
@@ -128,7 +131,7 @@ cdef class Inflater:
             while True:
                 if stream.avail_in == 0 and left:
                     stream.next_in = source
-                    stream.avail_in = <uInt>min(left, <uint64_t>MOST)
+                    stream.avail_in = <uInt>min(left, most)
                     source += stream.avail_in
                     left -= stream.avail_in
                 elif stream.avail_in == 0 and not full:
@@ -138,7 +141,8 @@ cdef class Inflater:
                     content = out.size
                     stream.next_in = tail
                     stream.avail_in = 4
-                room = allot(stream, &out, limit)
+                room = min(allot(stream, &out, limit), SLICE - <int>(out.size % SLICE))
+                stream.avail_out = <uInt>room
                 status = inflate(stream, Z_SYNC_FLUSH)
                 out.size += <uint64_t>(room - <int>stream.avail_out)
                 full = stream.avail_out == 0
@@ -147,6 +151,10 @@ cdef class Inflater:
                 if status == Z_STREAM_END and not in_tail:
                     # A block with BFINAL: go on, with the window kept (7.2.3.4).
                     inflateResetKeep(stream)
+                    source -= stream.avail_in
+                    left += stream.avail_in
+                    stream.avail_in = 0
+                    most = SMALL_PIECE
                 elif status != Z_OK and status != Z_BUF_ERROR:
                     if in_tail:
                         break
