@@ -15,7 +15,9 @@ from setuptools.command.build_ext import build_ext
 
 # Each has a .pxd of the same name beside it, or is a .pyx with a twin in Python.
 COMPILED = [
+    "_inbox",
     "_kernels",
+    "_liveness",
     "_parser",
     "_responses",
     "_sender",
@@ -29,6 +31,7 @@ COMPILED = [
     "http11",
     "protocol",
     "server",
+    "session",
 ]
 DIRECTIVES = {
     "language_level": 3,

@@ -24,31 +24,25 @@ class Inbox:
 
     """
 
-    __slots__ = (
-        *("_decoder", "_high", "_low", "_opcode", "_parts", "_queue"),
-        "in_parts",
-    )
-
     def __init__(self, max_queue: int | tuple[int, int] | None) -> None:
         self._high, self._low = _marks(max_queue)
         self._queue: deque[tuple[int, bytes]] = deque()  # opcode and data
+        self._size = 0  # of the queue
         self._opcode = 0  # of the message whose frames are in _parts
         self._parts: list[bytes] = []
         self._decoder: IncrementalDecoder | None = None  # of what is taken in parts
         self.in_parts = False
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return self._size
 
-    @property
     def is_full(self) -> bool:
         """Whether the high mark is reached."""
-        return len(self._queue) >= self._high
+        return self._size >= self._high
 
-    @property
     def is_low(self) -> bool:
         """Whether it has emptied to the low mark."""
-        return len(self._queue) <= self._low
+        return self._size <= self._low
 
     def add(self, opcode: int, data: bytes, fin: bool) -> None:
         """Take a data frame; what would be a message above the high mark is lost."""
@@ -64,11 +58,13 @@ class Inbox:
             self._enqueue(self._opcode, data)
 
     def _enqueue(self, opcode: int, data: bytes) -> None:
-        if len(self._queue) < self._high:
+        if self._size < self._high:
             self._queue.append((opcode, data))
+            self._size += 1
 
     def take(self, decode: bool | None) -> str | bytes:
         """Take the first message; ``decode`` as for ``Session.next_message()``."""
+        self._size -= 1
         opcode, data = self._queue.popleft()
         if decode is None:
             decode = opcode == 0x1
@@ -84,8 +80,9 @@ class Inbox:
             decode: as for ``Session.next_message()``.
 
         """
-        fin = bool(self._queue)
+        fin = self._size > 0
         if fin:
+            self._size -= 1
             opcode, data = self._queue.popleft()
         else:
             if arriving is not None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Liveness", "Ping"]
 
 NEVER = float("inf")
+_NEVER = NEVER  # a C value in the compiled form, which no public name can be
 
 
 class Ping:
@@ -25,8 +26,6 @@ class Ping:
         latency: seconds until its pong came, or ``None`` while it has not.
 
     """
-
-    __slots__ = ("latency", "payload", "sent_at")
 
     def __init__(self, payload: bytes, sent_at: float) -> None:
         self.payload = payload
@@ -51,15 +50,10 @@ class Liveness:
 
     """
 
-    __slots__ = (
-        *("_interval", "_pings", "_timeout"),
-        *("give_up_at", "latency", "ping_at"),
-    )
-
     def __init__(self, interval: float | None, timeout: float | None) -> None:
         self.latency = 0.0
-        self.ping_at = NEVER
-        self.give_up_at = NEVER
+        self.ping_at = _NEVER
+        self.give_up_at = _NEVER
         self._interval = interval
         self._timeout = timeout
         self._pings: dict[bytes, Ping] = {}  # without an answer, the oldest first
@@ -71,7 +65,7 @@ class Liveness:
 
     def stop(self) -> None:
         """The connection is about to end."""
-        self.ping_at = self.give_up_at = NEVER
+        self.ping_at = self.give_up_at = _NEVER
 
     def make_ping(self, now: float, data: BytesLike | None) -> Ping:
         """Note a ping that is about to be sent; its payload is random by default.
@@ -96,16 +90,16 @@ class Liveness:
         """A ping of the keepalive was sent; others have no deadline."""
         assert self._interval is not None
         self.ping_at = now + self._interval
-        if self._timeout is not None and self.give_up_at == NEVER:
+        if self._timeout is not None and self.give_up_at == _NEVER:
             self.give_up_at = now + self._timeout
 
     def heard(self) -> None:
         """Something came from the peer."""
-        self.give_up_at = NEVER
+        self.give_up_at = _NEVER
 
     def read_again(self, now: float) -> None:
         """Reading goes on after a pause, in which nothing could be heard."""
-        if self.give_up_at != NEVER and self._timeout is not None:
+        if self.give_up_at != _NEVER and self._timeout is not None:
             self.give_up_at = now + self._timeout
 
     def pong(self, payload: bytes, now: float) -> list[Ping]:

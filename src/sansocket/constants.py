@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 __all__ = [
     "CLIENT",
@@ -15,6 +15,7 @@ __all__ = [
     "Opcode",
     "Side",
     "State",
+    "Transport",
 ]
 
 
@@ -63,6 +64,14 @@ class State(IntEnum):
     OPEN = 1
     CLOSING = 2
     CLOSED = 3
+
+
+class Transport(Enum):
+    """What is to become of the TCP connection."""
+
+    KEEP = "keep"
+    CLOSE = "close"  # once everything is written
+    ABORT = "abort"  # at once
 
 
 SERVER = Side.SERVER

@@ -21,12 +21,11 @@ things, frames are read ahead, up to ``max_queue`` messages: pings get their pon
 
 from __future__ import annotations
 
-from enum import Enum
-
+from . import _kernels
 from ._inbox import Inbox
 from ._liveness import NEVER, Liveness, Ping
 from .closing import Close
-from .constants import CLOSED, CLOSING, OPEN, CloseCode, Opcode
+from .constants import CLOSED, CLOSING, OPEN, CloseCode, Transport
 from .exceptions import ConcurrencyError
 from .frames import Frame
 from .http11 import Request
@@ -45,15 +44,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Ping", "Session", "Transport", "broadcast"]
 
+# C values in the compiled form, which imported names cannot be.
+_NEVER = NEVER
+_OPEN, _CLOSING, _CLOSED = int(OPEN), int(CLOSING), int(CLOSED)
+
 LOOK_AHEAD = 0.1  # seconds that frames may lie unread while the application is busy
-
-
-class Transport(Enum):
-    """What is to become of the TCP connection."""
-
-    KEEP = "keep"
-    CLOSE = "close"  # once everything is written
-    ABORT = "abort"  # at once
 
 
 class Session:
@@ -101,15 +96,15 @@ class Session:
         self.response: Response | None = None
         self.reading = True
         self.transport = Transport.KEEP
-        self.deadline = NEVER
+        self.deadline = _NEVER
         self.timed_out: str | None = None
         self._inbox = Inbox(max_queue)
         self._close_timeout = close_timeout
         self._liveness = Liveness(ping_interval, ping_timeout)
         self._answered: list[Ping] = []
-        self._open_by = NEVER if open_timeout is None else now + open_timeout
-        self._close_by = NEVER
-        self._look_ahead_at = NEVER
+        self._open_by = _NEVER if open_timeout is None else now + open_timeout
+        self._close_by = _NEVER
+        self._look_ahead_at = _NEVER
         self._wanted = False  # whether the application waits for a message
         self._writes: list[bytes] = []
         self._opened = False
@@ -127,7 +122,7 @@ class Session:
     @property
     def closed(self) -> bool:
         """Whether the connection is closed and all messages were taken."""
-        return self.protocol.state is CLOSED and not self._inbox
+        return self.protocol._state == _CLOSED and not self._inbox
 
     @property
     def close_exc(self) -> ConnectionClosed:
@@ -359,7 +354,7 @@ class Session:
             ProtocolError: if the code may not be sent, or the reason is too long.
 
         """
-        if self.protocol.state is OPEN and not self.protocol.eof_sent:
+        if self.protocol._state == _OPEN and not self.protocol.eof_sent:
             if self._fragmented is None:
                 self.protocol.send_close(code, reason)
             else:
@@ -377,7 +372,7 @@ class Session:
     def _taken(self, now: float) -> None:
         """The application has got something."""
         self._wanted = False
-        if self._inbox.is_low:
+        if self._inbox.is_low():
             self._resume(now)
 
     def _resume(self, now: float) -> None:
@@ -389,7 +384,7 @@ class Session:
 
     def _read_one(self, now: float) -> None:
         """Read until there is one message; the rest is for later, but not for long."""
-        self._look_ahead_at = NEVER
+        self._look_ahead_at = _NEVER
         while not self._inbox:
             if not self._read_frame(now):
                 self._read_end()
@@ -400,8 +395,8 @@ class Session:
     def _look_ahead(self, now: float) -> None:
         """Read while there is room in the inbox; then pause, unless we are closing:
         then the peer's close frame is wanted, and messages above the mark are lost."""
-        self._look_ahead_at = NEVER
-        while not self._inbox.is_full or self.protocol.state is not OPEN:
+        self._look_ahead_at = _NEVER
+        while not self._inbox.is_full() or self.protocol._state != _OPEN:
             if not self._read_frame(now):
                 self._read_end()
                 return
@@ -412,15 +407,16 @@ class Session:
         if event is None:
             return False
         if isinstance(event, Frame):
-            opcode = event.opcode
-            if opcode is Opcode.PING:
-                self._writes += (
-                    self.protocol.data_to_send()
-                )  # or a later pong replaces it
-            elif opcode is Opcode.PONG:
-                self._answered += self._liveness.pong(bytes(event.data), now)
+            frame = event
+            opcode = frame.opcode
+            data = _kernels.as_bytes(frame.data)
+            if opcode == 0x9:
+                # Or a later pong would replace this one.
+                self._writes += self.protocol.data_to_send()
+            elif opcode == 0xA:
+                self._answered += self._liveness.pong(data, now)
             elif not opcode & 0x8:
-                self._inbox.add(int(opcode), bytes(event.data), event.fin)
+                self._inbox.add(opcode, data, frame.fin)
         elif isinstance(event, Request):
             self.request = event
         else:
@@ -437,19 +433,19 @@ class Session:
     def _settle(self, now: float) -> None:
         """See what an input or a command has changed, and set the deadlines."""
         protocol = self.protocol
-        state = protocol.state
-        if state is OPEN:
+        state = protocol._state
+        if state == _OPEN:
             if not self._opened:
                 self._opened = True
-                self._open_by = NEVER
+                self._open_by = _NEVER
                 self._liveness.start(now)
-        elif state is CLOSED:
+        elif state == _CLOSED:
             self._end()
-        elif state is CLOSING and not self.reading:
+        elif state == _CLOSING and not self.reading:
             self.reading = True
             self._look_ahead(now)
-        if state is not OPEN and self._close_by == NEVER and protocol.close_expected():
-            self._open_by = NEVER
+        if state != _OPEN and self._close_by == _NEVER and protocol.close_expected():
+            self._open_by = _NEVER
             self._liveness.stop()
             if self._close_timeout is not None:
                 self._close_by = now + self._close_timeout
@@ -458,11 +454,11 @@ class Session:
             self._close_by,
             self._look_ahead_at,
             self._liveness.ping_at,
-            self._liveness.give_up_at if self.reading else NEVER,
+            self._liveness.give_up_at if self.reading else _NEVER,
         )
 
     def _end(self) -> None:
-        self._open_by = self._close_by = NEVER
+        self._open_by = self._close_by = _NEVER
         self._liveness.stop()
         if self.transport is Transport.KEEP:
             self.transport = Transport.CLOSE

@@ -63,6 +63,7 @@ def test_short_names(impl: Any) -> None:
             assert getattr(constants, member.name) is member
     assert set(constants.__all__) == {
         *MEMBERS,
+        "Transport",
         *MEMBERS["Side"],
         *MEMBERS["State"],
     }

@@ -1,0 +1,46 @@
+cimport cython
+
+from . cimport _kernels
+from ._inbox cimport Inbox
+from ._liveness cimport Liveness
+from .frames cimport Frame
+from .protocol cimport Protocol
+
+cdef double _NEVER
+cdef int _OPEN, _CLOSING, _CLOSED
+
+
+cdef class Session:
+    cdef object __weakref__
+    cdef readonly Protocol protocol
+    cdef readonly object request
+    cdef readonly object response
+    cdef readonly bint reading
+    cdef readonly object transport
+    cdef readonly double deadline
+    cdef readonly object timed_out
+    cdef object _close_timeout
+    cdef Liveness _liveness
+    cdef list _answered
+    cdef double _open_by
+    cdef double _close_by
+    cdef double _look_ahead_at
+    cdef Inbox _inbox
+    cdef bint _wanted
+    cdef list _writes
+    cdef bint _opened
+    cdef bint _ended
+    cdef object _fragmented
+
+    cdef _read_if_empty(self, double now)
+    cdef _taken(self, double now)
+    cdef _resume(self, double now)
+    cdef _read_one(self, double now)
+    cdef _look_ahead(self, double now)
+    @cython.locals(frame=Frame, opcode=int, data=bytes)
+    cdef bint _read_frame(self, double now) except -1
+    cdef _read_end(self)
+    @cython.locals(state=int)
+    cdef _settle(self, double now)
+    cdef _end(self)
+    cdef _time_out(self, str deadline)
