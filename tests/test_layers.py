@@ -31,7 +31,7 @@ LAYERS = {
         *("extensions._zstream", "extensions.permessage_deflate"),
     ],
     4: ["_parser", "_sender", "_status", "protocol", "handshake", "server", "client"],
-    5: ["_inbox", "_liveness", "session"],
+    5: ["_inbox", "_liveness", "_outbox", "session"],
     7: ["_serve"],
     8: ["cli", "__main__"],
 }

@@ -10,6 +10,7 @@ cdef class Inbox:
 
     cpdef bint is_full(self) noexcept
     cpdef bint is_low(self) noexcept
+    cpdef lift_limit(self)
     cpdef add(self, int opcode, bytes data, bint fin)
     cdef _enqueue(self, int opcode, bytes data)
     cpdef take(self, object decode)

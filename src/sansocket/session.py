@@ -24,6 +24,7 @@ from __future__ import annotations
 from . import _kernels
 from ._inbox import Inbox
 from ._liveness import NEVER, Liveness, Ping
+from ._outbox import broadcast, encoded
 from .closing import Close
 from .constants import CLOSED, CLOSING, OPEN, CloseCode, Transport
 from .exceptions import ConcurrencyError
@@ -32,7 +33,6 @@ from .http11 import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any, TypeAlias
 
     from .exceptions import ConnectionClosed
@@ -125,6 +125,11 @@ class Session:
         return self.protocol._state == _CLOSED and not self._inbox
 
     @property
+    def ready(self) -> bool:
+        """Whether who waits should call ``next_message()`` again."""
+        return bool(self._inbox) or self.protocol._state == _CLOSED
+
+    @property
     def close_exc(self) -> ConnectionClosed:
         """What to raise to whoever uses the closed connection."""
         return self.protocol.close_exc
@@ -149,9 +154,17 @@ class Session:
         self._settle(now)
 
     def receive_eof(self, now: float) -> None:
-        """Take the end of the stream; also when the TCP connection is lost."""
+        """Take the end of the stream; ours may still go on."""
         self._ended = True
         self._read_one(now) if self._wanted else self._look_ahead(now)
+        self._settle(now)
+
+    def handle_loss(self, now: float) -> None:
+        """Take the loss of the TCP connection: it is closed then. Messages that came
+        stay, however many; there is no peer to hold back."""
+        self._ended = True
+        self._inbox.lift_limit()
+        self._look_ahead(now)
         self._settle(now)
 
     def handle_timeout(self, now: float) -> None:
@@ -268,7 +281,7 @@ class Session:
         """
         if self._fragmented is not None:
             raise ConcurrencyError("a fragmented message is being sent")
-        data, is_text = _encoded(message, text)
+        data, is_text = encoded(message, text)
         if is_text:
             self.protocol.send_text(data, compress=compress)
         else:
@@ -295,7 +308,7 @@ class Session:
             TypeError: if the parts are of different kinds.
 
         """
-        data, is_text = _encoded(part, None)
+        data, is_text = encoded(part, None)
         if self._fragmented is None:
             as_text = is_text if text is None else text
             if as_text:
@@ -309,7 +322,7 @@ class Session:
         self._fragmented = None if fin else is_text
 
     def data_to_send(self) -> list[bytes]:
-        """Fetch what is to be written; see ``Protocol.data_to_send()``."""
+        """Fetch what is to be written, as ``Protocol.data_to_send()`` gives it."""
         writes, self._writes = self._writes, []
         writes += self.protocol.data_to_send()
         return writes
@@ -326,7 +339,7 @@ class Session:
         Raises:
             InvalidState: if the connection is not open.
             ProtocolError: if the payload is too long.
-            ValueError: if a ping with this payload has no answer yet.
+            ConcurrencyError: if a ping with this payload has no answer yet.
 
         """
         ping = self._liveness.make_ping(now, data)
@@ -472,25 +485,3 @@ class Session:
         if deadline == "opening":
             exc = TimeoutError("the opening handshake took too long")
             self.protocol.handshake_exc = exc
-
-
-def broadcast(sessions: Iterable[Session], message: str | BytesLike) -> list[Session]:
-    """Send one message to all that can take it now, and return these: not those that
-    are closing, or in the middle of a fragmented message."""
-    data, is_text = _encoded(message, None)
-    reached = []
-    for session in sessions:
-        if session.protocol.state is OPEN and not session.in_fragmented_message:
-            session.send(data, text=is_text)
-            reached.append(session)
-    return reached
-
-
-def _encoded(message: str | BytesLike, text: bool | None) -> tuple[BytesLike, bool]:
-    """The payload of a message, and whether it is text."""
-    if isinstance(message, str):
-        return message.encode(), text is not False
-    if not isinstance(message, (bytes, bytearray, memoryview)):
-        kind = type(message).__name__
-        raise TypeError(f"message must be str or bytes-like, not {kind}")
-    return message, text is True
