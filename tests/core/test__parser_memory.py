@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-import tracemalloc
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from .costs import held
 from .support import (
     BINARY,
     CONT,
@@ -30,20 +28,6 @@ from .support import (
 )
 
 MIB = 2**20
-
-
-def held(action: Callable[[], object]) -> tuple[int, int]:
-    """Bytes that are allocated after an action, and at its peak."""
-    gc.collect()
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        action()
-        now, peak = tracemalloc.get_traced_memory()
-        return now - before, peak - before
-    finally:
-        tracemalloc.stop()
 
 
 def feed_all(protocol: Any, data: bytes, size: int) -> None:
