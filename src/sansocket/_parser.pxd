@@ -7,7 +7,7 @@ from .extensions.permessage_deflate cimport PerMessageDeflate
 cdef int _PLAIN, _DEFLATE, _CUSTOM
 cdef int _WHOLE, _DEFLATED
 cdef int _FRAMES
-cdef uint64_t _NO_LIMIT
+cdef uint64_t _NO_LIMIT, _HUGE
 cdef tuple _FIRST_BYTES, _OPCODES
 
 cpdef int extension_mode(object extensions) except -1

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _PLAIN, _DEFLATE, _CUSTOM = PLAIN, DEFLATE, CUSTOM
 _WHOLE, _DEFLATED = WHOLE, DEFLATED
 _NO_LIMIT = NO_LIMIT
+_HUGE = 1 << 62
 _FIRST_BYTES = FIRST_BYTES
 _FRAMES = FRAMES
 _KNOWN_OPCODES: dict[int, Any] = {int(opcode): opcode for opcode in Opcode}
@@ -423,4 +424,4 @@ def _from_limit(limit: int) -> int | None:
 def _slack(limit: int) -> int:
     """How many compressed bytes may stand for ``limit`` bytes: DEFLATE adds little
     to what it cannot compress, and more only serves to be a burden."""
-    return limit if limit >= 1 << 62 else limit + (limit >> 3) + 1024
+    return limit if limit >= _HUGE else limit + (limit >> 3) + 1024
