@@ -33,7 +33,7 @@ from .support import (
 
 EVENT = {"compiled": 48, "pure": 128, "websockets": 128}
 """Bytes held for a byte of input where two bytes can be a frame, which is an object."""
-ALWAYS = 16_384  # bytes: what a connection keeps, whatever comes
+ALWAYS = 32_768  # bytes: what a connection keeps, whatever comes
 LIMIT = 65_536  # of a message, in the floods that are to meet it
 
 Chunks = list[bytes]
