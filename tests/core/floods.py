@@ -86,13 +86,26 @@ def may_hold(flood: Flood, form: str, received: int) -> tuple[float, float]:
     """Bytes that may be held after a flood, and at its peak."""
     held, peak = (EVENT[form] if n is None else n for n in (flood.held, flood.peak))
     always = ALWAYS + flood.room
-    return held * received + always, max(held, peak) * received + 2 * always
+    return held * received + always, peak * received + 2 * always
+
+
+def bound(flood: Flood) -> str:
+    """What is asserted of a flood, in words; ``n`` is its size in bytes."""
+    held, peak = (
+        f"{EVENT['compiled']} n (interpreted {EVENT['pure']} n)"
+        if factor is None
+        else f"{factor:g} n"
+        for factor in (flood.held, flood.peak)
+    )
+    always, twice = ((ALWAYS + flood.room) * k // 1024 for k in (1, 2))
+    return f"held ≤ {held} + {always} KiB, peak ≤ {peak} + {twice} KiB"
 
 
 def ending(protocol: Any) -> str:
     """What has become of a connection: a close code, a status, a state."""
     if protocol.parser_exc is not None:
-        return str(int(protocol.close_sent.code))
+        sent = protocol.close_sent
+        return "failed" if sent is None else str(int(sent.code))
     written = b"".join(protocol.data_to_send())
     if written.startswith(b"HTTP/1.1 "):
         return written[9:12].decode()
@@ -108,11 +121,9 @@ def recv_frame(self: Any, frame: Any) -> None:
     super(type(self), self).recv_frame(frame)
 
 
-def frames(**options: Any) -> Callable[[Any, str], Any]:
+def frames(impl: Any, side: str) -> Any:
     """An open connection; it shows each frame to Python, and so to who counts."""
-    return lambda impl, side: bare(
-        impl, side, methods={"recv_frame": recv_frame}, **options
-    )
+    return bare(impl, side, methods={"recv_frame": recv_frame})
 
 
 def compressed(**options: Any) -> Callable[[Any, str], Any]:
@@ -121,7 +132,14 @@ def compressed(**options: Any) -> Callable[[Any, str], Any]:
 
 
 def plain(**options: Any) -> Callable[[Any, str], Any]:
-    return lambda impl, side: opened(impl, side, **options)
+    return lambda impl, side: opened(impl, side, **known(impl, options))
+
+
+def known(impl: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Options without those that the other library lacks."""
+    if hasattr(impl, "_kernels"):
+        return options
+    return {name: options[name] for name in options if name != "max_fragments"}
 
 
 def shaking(impl: Any, side: str) -> Any:
@@ -273,33 +291,33 @@ CLIENT = ("client",)
 
 FLOODS = [
     # Many frames in one read
-    Flood("messages of 100 bytes", "SEC-06", "open", 15, frames(),
+    Flood("messages of 100 bytes", "SEC-06", "open", 15, frames,
           lambda side, n: [wire(side, FIN | BINARY, bytes(100)) * n], read, 8, 16),
-    Flood("empty messages", "SEC-06", "open", 30, frames(),
+    Flood("empty messages", "SEC-06", "open", 30, frames,
           lambda side, n: [wire(side, FIN | BINARY) * n], read, None, None),
-    Flood("pings", "SEC-06", "open", 20, frames(),
+    Flood("pings", "SEC-06", "open", 20, frames,
           lambda side, n: [wire(side, FIN | PING) * n], read, None, None),
-    Flood("pongs", "SEC-06", "open", 20, frames(),
+    Flood("pongs", "SEC-06", "open", 20, frames,
           lambda side, n: [wire(side, FIN | PONG) * n], read, None, None),
-    Flood("empty fragments", "SEC-04", "open", 20, frames(),
+    Flood("empty fragments", "SEC-04", "open", 20, frames,
           lambda side, n: [b"".join(fragments(side, n))], read, None, None),
-    Flood("fragments of 1 byte", "SEC-04", "open", 20, frames(),
+    Flood("fragments of 1 byte", "SEC-04", "open", 20, frames,
           lambda side, n: [b"".join(fragments(side, n, b"x"))], read, None, None),
     # Small reads
-    Flood("fragments of 1 byte, a read each", "SEC-04", "open", 12, frames(),
+    Flood("fragments of 1 byte, a read each", "SEC-04", "open", 12, frames,
           lambda side, n: fragments(side, n, b"x"), drive),
     Flood("fragments over the limit", "SEC-08", "1009", 30, plain(max_fragments=25),
           fragments, never_write, room=8192),
-    Flood("frames byte by byte", "SEC-05", "open", 4, frames(),
+    Flood("frames byte by byte", "SEC-05", "open", 4, frames,
           lambda side, n: cut(wire(side, FIN | BINARY, b"abc") * n), drive),
     Flood("payload byte by byte", "SEC-05", "open", 80, plain(),
           lambda side, n: cut(payload(side, n)), drive, 3, 4),
     Flood("text byte by byte", "SEC-35", "open", 60, plain(),
           lambda side, n: cut(payload(side, n, FIN | TEXT, "€".encode())), drive,
           3, 4),
-    Flood("text in fragments of 1 byte", "SEC-35", "open", 4, frames(),
+    Flood("text in fragments of 1 byte", "SEC-35", "open", 4, frames,
           lambda side, n: tiny(side, "€".encode() * n, TEXT), drive),
-    Flood("pings to a peer that does not read", "SEC-07", "open", 16, frames(),
+    Flood("pings to a peer that does not read", "SEC-07", "open", 16, frames,
           lambda side, n: [wire(side, FIN | PING, bytes(100))] * n, never_write),
     Flood("a buffer that is used again", "SEC-13", "open", 50, plain(),
           lambda side, n: cut(payload(side, n * 64), 64), reuse, 3, 4),
