@@ -291,8 +291,12 @@ CLIENT = ("client",)
 
 FLOODS = [
     # Many frames in one read
-    Flood("messages of 100 bytes", "SEC-06", "open", 15, frames,
+    Flood("messages of 100 bytes", "SEC-06", "open", 30, frames,
           lambda side, n: [wire(side, FIN | BINARY, bytes(100)) * n], read, 8, 16),
+    Flood("pings of 100 bytes", "SEC-06", "open", 30, frames,
+          lambda side, n: [wire(side, FIN | PING, bytes(100)) * n], read, 8, 16),
+    Flood("fragments of 100 bytes", "SEC-05", "open", 30, frames,
+          lambda side, n: [b"".join(fragments(side, n, bytes(100)))], read, 8, 16),
     Flood("empty messages", "SEC-06", "open", 30, frames,
           lambda side, n: [wire(side, FIN | BINARY) * n], read, None, None),
     Flood("pings", "SEC-06", "open", 20, frames,
