@@ -164,15 +164,15 @@ class Payload:
         if size != 1:
             self._take(data)
             return True
-        byte = data[0]
+        byte, state, missing = data[0], self.state, self.missing - 1
         buffer = self._buffer
-        self.missing -= 1
         if self._text:
             if self._key:
                 byte ^= self._key[len(buffer) & 3]
-            if byte > 0x7F or self.state:
-                self.state = utf8(self.state, bytes((byte,)), 0, 1)
+            if byte > 0x7F or state:
+                state = utf8(state, bytes((byte,)), 0, 1)
         buffer.append(byte)
+        self.state, self.missing = state, missing
         return True
 
     def _unmask(self, data: bytes) -> bytes:
@@ -181,18 +181,19 @@ class Payload:
         if size > 4 * _WORDS:
             return mask(data, self._key[turn:] + self._key[:turn])
         if self._repeated_for != (size, turn):
-            self._repeated_for = (size, turn)
             self._repeated = _repeat(self._key[turn:] + self._key[:turn], size)
+            self._repeated_for = (size, turn)
         return (_to_int(data, "little") ^ self._repeated).to_bytes(size, "little")
 
     def _take(self, data: bytes) -> None:
+        state, missing = self.state, self.missing - len(data)
         if self._text:
             if self._key:
                 data = self._unmask(data)
-            if self.state or not data.isascii():
-                self.state = utf8(self.state, data, 0, len(data))
-        self._buffer += data
-        self.missing -= len(data)
+            if state or not data.isascii():
+                state = utf8(state, data, 0, len(data))
+        self._buffer += data  # from here on nothing takes memory
+        self.state, self.missing = state, missing
 
     def cut(self) -> bytes:
         """What came so far, which is no part of the payload any more."""

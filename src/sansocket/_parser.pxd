@@ -7,7 +7,7 @@ from .extensions.permessage_deflate cimport PerMessageDeflate
 cdef int _PLAIN, _DEFLATE, _CUSTOM
 cdef int _WHOLE, _DEFLATED
 cdef int _FRAMES
-cdef uint64_t _NO_LIMIT
+cdef uint64_t _NO_LIMIT, _HUGE
 cdef tuple _FIRST_BYTES, _OPCODES
 
 cpdef int extension_mode(object extensions) except -1
@@ -66,11 +66,12 @@ cdef class FrameParser(_kernels.TextReader):
     @cython.locals(fin=bint, control=int, frame=frames.Frame)
     cdef object _deliver(self, int first, bytes payload, int mode)
     cdef object _end_message(self)
-    @cython.locals(extension=PerMessageDeflate, limit=uint64_t, inflated=bytes)
+    @cython.locals(inflated=bytes)
     cdef bytes _inflate(self, bytes payload, bint fin)
-    @cython.locals(extension=PerMessageDeflate, limit=uint64_t, inflated=bytes,
-                   state=int32_t)
+    @cython.locals(inflated=bytes, state=int32_t)
     cdef bytes _inflate_whole(self, bytes payload, int opcode)
+    @cython.locals(extension=PerMessageDeflate, limit=uint64_t, inflated=bytes)
+    cdef bytes _inflate_within(self, uint64_t budget, bytes payload, bint fin)
     @cython.locals(limit=uint64_t, size=uint64_t)
     cdef object _decode(self, int first, bytes payload)
     cdef object _spend(self, bytes inflated)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _PLAIN, _DEFLATE, _CUSTOM = PLAIN, DEFLATE, CUSTOM
 _WHOLE, _DEFLATED = WHOLE, DEFLATED
 _NO_LIMIT = NO_LIMIT
+_HUGE = 1 << 62
 _FIRST_BYTES = FIRST_BYTES
 _FRAMES = FRAMES
 _KNOWN_OPCODES: dict[int, Any] = {int(opcode): opcode for opcode in Opcode}
@@ -299,30 +300,31 @@ class FrameParser(_kernels.TextReader):
         self._messages_received += 1
 
     def _inflate(self, payload: bytes, fin: bool) -> bytes:
-        extension: Any = self.extensions[0]
-        limit = min(self._budget, self._max_fragment)
-        try:
-            inflated: bytes = extension.inflate(payload, fin, limit)
-        except PayloadTooBig:
-            raise self._inflated_too_big() from None
+        """Decompress a frame of a message."""
+        inflated = self._inflate_within(self._budget, payload, fin)
         self._spend(inflated)
         return inflated
 
     def _inflate_whole(self, payload: bytes, opcode: int) -> bytes:
         """Decompress a message that came in one frame."""
-        extension: Any = self.extensions[0]
-        limit = self._inflated_limit()
-        if self._max_fragment < limit:
-            limit = self._max_fragment
-        try:
-            inflated: bytes = extension.inflate(payload, True, limit)
-        except PayloadTooBig:
-            self._budget = self._inflated_limit()
-            raise self._inflated_too_big() from None
+        inflated = self._inflate_within(self._inflated_limit(), payload, True)
         if opcode == 1 and self.validate_utf8:
             state = _kernels.utf8(0, inflated, 0, len(inflated))
             if state:
                 raise text_error(state)
+        return inflated
+
+    def _inflate_within(self, budget: int, payload: bytes, fin: bool) -> bytes:
+        extension: Any = self.extensions[0]
+        limit = budget if budget < self._max_fragment else self._max_fragment
+        inflated: bytes | None
+        try:
+            inflated = extension.inflate(payload, fin, limit)
+        except PayloadTooBig:
+            inflated = None
+        if inflated is None:
+            # Outside of the handler, or what came out would live on in its traceback.
+            raise too_big(budget, self._inflated_limit(), self._max_fragment)
         return inflated
 
     def _decode(self, first: int, payload: bytes) -> Frame:
@@ -333,11 +335,14 @@ class FrameParser(_kernels.TextReader):
         frame.rsv3 = bool(first & 0x10)
         limit = min(self._budget, self._max_fragment)
         most = None if first & 0x08 else _from_limit(limit)
+        fits = True
         try:
             for extension in reversed(self.extensions):
                 frame = extension.decode(frame, max_size=most)
         except PayloadTooBig:
-            raise self._inflated_too_big() from None
+            fits = False
+        if not fits:
+            raise self._inflated_too_big()
         frame.data = _kernels.as_bytes(frame.data)
         frame.check()
         if not first & 0x08:
@@ -423,4 +428,4 @@ def _from_limit(limit: int) -> int | None:
 def _slack(limit: int) -> int:
     """How many compressed bytes may stand for ``limit`` bytes: DEFLATE adds little
     to what it cannot compress, and more only serves to be a burden."""
-    return limit if limit >= 1 << 62 else limit + (limit >> 3) + 1024
+    return limit if limit >= _HUGE else limit + (limit >> 3) + 1024

@@ -161,8 +161,8 @@ class FrameSender(FrameParser):
         assert not self.eof_sent
         if self.debug:
             self.logger.debug("> EOF")
-        self.eof_sent = True
         self._writes.append(SEND_EOF)
+        self.eof_sent = True
 
     def data_to_send(self) -> list[bytes]:
         """Fetch and clear what is to be written, in order.
@@ -194,8 +194,8 @@ class FrameSender(FrameParser):
         raise InvalidState(f"connection is {STATES[self._state].name.lower()}")
 
     def _queue(self, data: bytes) -> None:
-        self._writes.append(data)
         self._bytes_sent += len(data)
+        self._writes.append(data)  # last, as it may be called again if this raises
 
     def _queue_data(
         self, opcode: int, data: BytesLike, fin: bool, compress: bool | None
@@ -220,14 +220,14 @@ class FrameSender(FrameParser):
     def _queue_frame(self, first: int, data: BytesLike) -> None:
         if type(data) is bytes and len(data) >= _QUEUE_UNCOPIED and not self._client:
             head = _kernels.header(first, len(data), False)
-            self._writes.append(head)
-            self._bytes_sent += len(head)
-            frame = data
+            self._bytes_sent += len(head) + len(data)
+            self._frames_sent += 1
+            self._writes += (head, data)  # both or none, if there is no memory
         else:
             frame = _kernels.frame(first, data, self._client)
-        self._writes.append(frame)
-        self._bytes_sent += len(frame)
-        self._frames_sent += 1
+            self._bytes_sent += len(frame)
+            self._frames_sent += 1
+            self._writes.append(frame)
 
     def _queue_extended(
         self, first: int, data: BytesLike, compress: bool | None
@@ -326,9 +326,9 @@ class FrameSender(FrameParser):
     def _build_pong(self) -> None:
         payload = self._pong or b""
         data = _kernels.frame(0x8A, payload, self._client)
-        self._pong = None
         if self.debug:
             self._log_frame(0x8A, payload)
+        self._pong = None
         self._writes[self._pong_at] = data
         self._bytes_sent += len(data)
         self._frames_sent += 1

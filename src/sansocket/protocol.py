@@ -220,7 +220,6 @@ class Protocol(ConnectionStatus):
         """
         if self._eof_received:
             return
-        self._eof_received = True
         if self._phase == _FRAMES:
             self.parser_exc = EOFError("the stream ended before a close frame came")
             self.fail(1006)
@@ -230,6 +229,7 @@ class Protocol(ConnectionStatus):
         if not self.eof_sent:
             self.send_eof()
         self._set_state(_CLOSED)
+        self._eof_received = True  # not before, so that it can be done once more
 
     def take_payload(self) -> tuple[Opcode, bytes] | None:
         """Take what came so far of a data frame that is still arriving, once
@@ -343,16 +343,27 @@ class Protocol(ConnectionStatus):
     def _fail_for(self, exc: Exception) -> None:
         """Fail the connection for what was raised while its input was read."""
         self.parser_exc = exc
-        code, reason = failure(exc)
-        if code == 1011:
-            self.logger.error("connection failed by an internal error", exc_info=exc)
         try:
+            code, reason = failure(exc)
+            if code == 1011:
+                self._log_error("connection failed by an internal error", exc)
             self.fail(code, reason)
         except Exception as another:
-            # The close frame cannot even be built: end without one.
-            self.logger.error("close frame could not be sent", exc_info=another)
+            # The close frame cannot even be built: end without one. What may raise
+            # comes last, lest the input that failed is read once more.
+            self._state = _CLOSING
+            self._phase = _DISCARD
+            self._payload = None
+            self._log_error("close frame could not be sent", another)
             self._set_state(_CLOSING)
             self._finish_input()
+
+    def _log_error(self, text: str, exc: Exception) -> None:
+        """Log what a peer did not cause; a log that fails must not matter to it."""
+        try:
+            self.logger.error(text, exc_info=exc)
+        except Exception:
+            return
 
     def _receive_control(self, frame: Frame) -> None:
         data = _kernels.as_bytes(frame.data)
@@ -411,16 +422,21 @@ class Protocol(ConnectionStatus):
             self._held = bytearray()
         self._held += data[: _MAX_HELD + 1 - len(self._held)]
 
+    def _release_held(self) -> None:
+        """Make what was held the input to be parsed. This takes memory, so a side that
+        answers does it before it queues the answer."""
+        held = self._held
+        if held is not None:
+            self._data = self._data + bytes(held[:_MAX_HELD])
+            self._held_too_much = len(held) > _MAX_HELD
+            self._held = None
+
     def _start_frames(self, data: bytes = b"") -> None:
         """The handshake is done: read as frames what was held, then ``data``."""
-        held, self._held = self._held, None
+        self._release_held()
         self._set_state(_OPEN)
         self._phase = _FRAMES
-        if held is None:
-            self._data = data
-        else:
-            self._data = bytes(held[:_MAX_HELD]) + data
-            self._held_too_much = len(held) > _MAX_HELD
+        self._data = self._data + data
         self._pos = 0
         if not self._pulled:
             self._read_frames(-1)

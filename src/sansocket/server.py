@@ -230,6 +230,8 @@ class ServerProtocol(Protocol):
         if self.debug:
             line = f"{response.status_code} {response.reason_phrase}"
             self._log_head(">", line, response.headers)
+        if response.status_code == 101:
+            self._release_held()
         self._queue_head(data)
         if response.status_code == 101:
             self._start_frames()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-import tracemalloc
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from .costs import held
 from .support import (
     BINARY,
     CONT,
@@ -31,24 +29,6 @@ from .support import (
 from .table import each
 
 MIB = 2**20
-
-
-def held(action: Callable[[], object]) -> tuple[int, int]:
-    """Bytes that are allocated after an action, and at its peak.
-
-    What only the garbage collector would free counts as held.
-    """
-    gc.disable()
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        action()
-        now, peak = tracemalloc.get_traced_memory()
-        return now - before, peak - before
-    finally:
-        tracemalloc.stop()
-        gc.enable()
 
 
 def feed_all(protocol: Any, data: bytes, size: int) -> None:

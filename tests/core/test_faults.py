@@ -1,0 +1,170 @@
+"""What fails on this side leaves every connection in a state that is defined (SEC-15).
+
+Memory that runs out is tried by ``tests/faults.py``, in a process of its own, as it
+might crash. SANSOCKET_TEST_FAULTS=all tries each allocation instead of some. What else
+may raise is code of users; the tests of hooks and of extensions have more of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from ..source import ROOT
+from .handshake_support import assert_refused, got, output, server
+from .support import (
+    CLOSE,
+    FIN,
+    PING,
+    PONG,
+    SIDES,
+    TEXT,
+    assert_failing,
+    bare,
+    close_payload,
+    events,
+    sent,
+    wire,
+)
+
+STEP = "1" if os.environ.get("SANSOCKET_TEST_FAULTS") == "all" else "17"
+
+
+def test_sec_15_memory_runs_out(impl: Any) -> None:
+    """SEC-15: at allocations of each call, in turn."""
+    pytest.importorskip("_testcapi")
+    form = "compiled" if impl._kernels.COMPILED else "pure"
+    command = [sys.executable, "-m", "tests.faults", "--form", form, "--step", STEP]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    last = process.stderr.splitlines()[-1:]
+    assert process.returncode == 0, (process.stdout, last)
+
+
+class Fault(Exception):
+    """A fault of the user's."""
+
+
+class Logger(logging.Logger):
+    """A logger that can fail."""
+
+    broken = True
+
+    def isEnabledFor(self, level: int) -> bool:
+        return True
+
+    def debug(self, *args: Any, **options: Any) -> None:
+        if self.broken:
+            raise Fault
+
+    error = debug
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_sec_15_a_log_that_fails_with_the_connection(impl: Any, side: str) -> None:
+    """SEC-15: the peer is told, and nothing is raised out of receive_data."""
+
+    def recv_frame(self: Any, frame: Any) -> None:
+        raise ValueError("a bug")
+
+    protocol = bare(impl, side, methods={"recv_frame": recv_frame})
+    protocol.logger = Logger("broken")
+    protocol.receive_data(wire(side, FIN | TEXT, b"x") * 2)
+    assert isinstance(protocol.parser_exc, ValueError)
+    assert_failing(protocol, 1011)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_sec_15_no_log_and_no_close_frame(impl: Any, side: str) -> None:
+    """SEC-15: the input that failed is not read once more."""
+
+    def send_frame(self: Any, frame: Any) -> None:
+        raise Fault
+
+    protocol = bare(impl, side, methods={"send_frame": send_frame})
+    protocol.logger = Logger("broken")
+    protocol.receive_data(wire(side, FIN | TEXT, b"x") + b"\xff")
+    protocol.receive_data(wire(side, FIN | TEXT, b"late"))
+    assert events(protocol) == [(TEXT, b"x", True)]
+    assert sent(protocol) == (["EOF"] if side == "server" else [])
+    assert protocol.close_expected()
+    protocol.receive_eof()
+    assert protocol.state.name == "CLOSED"
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_sec_15_a_log_that_fails_while_sending(impl: Any, side: str) -> None:
+    """SEC-15: nothing is queued, and nothing that is queued gets lost."""
+    protocol = bare(impl, side)
+    logger = Logger("sometimes")
+    logger.broken = False
+    protocol.logger, protocol.debug = logger, True
+    protocol.send_text(b"one")
+    protocol.receive_data(wire(side, FIN | PING, b"x"))
+    logger.broken = True
+    for call in (
+        lambda: protocol.send_text(b"two"),
+        lambda: protocol.send_ping(b"two"),
+        protocol.data_to_send,
+        protocol.data_to_send,
+    ):
+        with pytest.raises(Fault):
+            call()
+    logger.broken = False
+    protocol.send_text(b"three")
+    assert sent(protocol) == [
+        (FIN | TEXT, b"one"), (FIN | PONG, b"x"), (FIN | TEXT, b"three"),
+    ]  # fmt: skip
+    protocol.receive_data(wire(side, FIN | CLOSE, close_payload(1000)))
+    assert sent(protocol)[0] == (FIN | CLOSE, close_payload(1000))
+
+
+class Pattern:
+    """Looks like a compiled regular expression, and fails."""
+
+    def fullmatch(self, text: str) -> None:
+        raise Fault
+
+
+class Factory:
+    """Of an extension, and fails."""
+
+    name = "permessage-deflate"
+
+    def process_request_params(self, params: Any, accepted: Any) -> Any:
+        raise Fault
+
+
+class Hosts(list[str]):
+    """A collection that fails."""
+
+    def __iter__(self) -> Any:
+        raise Fault
+
+    def __contains__(self, host: object) -> bool:
+        raise Fault
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"origins": [Pattern()]}, {"extensions": [Factory()]}, {"hosts": Hosts()}],
+    ids=str,
+)
+def test_sec_15_objects_of_users_in_the_handshake(
+    impl: Any, options: dict[str, Any]
+) -> None:
+    """SEC-15, SPEC-036: answered with 500, and that is the end."""
+    protocol = server(impl, **options)
+    request = got(
+        protocol,
+        ("Origin", "https://example.com"),
+        ("Sec-WebSocket-Extensions", "permessage-deflate"),
+    )
+    protocol.send_response(protocol.accept(request))
+    assert output(protocol)[0] == "HTTP/1.1 500 Internal Server Error"
+    assert protocol.handshake_exc is not None
+    assert_refused(protocol)

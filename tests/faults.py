@@ -1,0 +1,119 @@
+"""Makes memory run out at each allocation of each call, one after the other.
+
+Run it with ``python -m tests.faults``; ``core/test_faults.py`` runs some of it. What
+is asserted after every fault, when there is memory again:
+
+* the call did its work, or the connection has failed and can be closed; or it raised
+  ``MemoryError``: one that sends or answers has then queued nothing and does its work
+  when it is called again, one that receives leaves what can be failed and closed;
+* what goes out is whole frames, of which none is missing and none is there twice;
+* events are those of the input up to a point, unchanged and in order.
+
+A crash of the interpreter ends the process, which the caller sees. Allocations of zlib
+itself fail in the interpreted form only; compiled, they do not go through Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib
+import sys
+import traceback
+from _testcapi import (  # type: ignore[import-not-found]
+    remove_mem_hooks,
+    set_nomemory,
+)
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from .fault_scenarios import Scenario, scenarios
+from .pure import load_pure
+
+MOST = 2000  # allocations that no call needs
+# How many fail in a row. More than some ten are too much for CPython while it handles
+# the first; in code of Cython, 3.3.1 at least, the second of two may be the traceback
+# of an exception that is caught, and what it then releases is NULL.
+IN_A_ROW = {"pure": (1, 2, 5, 10), "compiled": (1,)}
+FEW = 16  # allocations of a call that are tried all, whatever the step
+
+
+def tried(impl: Any, scenario: Scenario, first: int, count: int) -> bool:
+    """Let so many allocations fail in a row; tell whether that was felt."""
+    call, check = scenario(impl)
+    raised: BaseException | None = None
+    gc.disable()
+    set_nomemory(first, first + count)
+    try:
+        call()
+    except BaseException as exc:
+        raised = exc
+    finally:
+        remove_mem_hooks()
+        gc.enable()
+    return bool(check(raised)) or raised is not None
+
+
+def needed(impl: Any, scenario: Scenario) -> int:
+    """How many allocations the call makes, about."""
+    tried(impl, scenario, MOST, 1)  # what is made once is made now
+    unfelt = 0
+    for first in range(MOST):
+        try:
+            felt = tried(impl, scenario, first, 1)
+        except Exception:
+            felt = True
+        unfelt = 0 if felt else unfelt + 1
+        if unfelt == FEW:
+            return first - FEW + 1
+    return MOST
+
+
+def search(
+    form: str, impl: Any, name: str, scenario: Scenario, step: int
+) -> Iterator[str]:
+    """Try one scenario at each allocation, or some; give what is wrong."""
+    total = needed(impl, scenario)
+    for first in range(0, total, step if total > FEW else 1):
+        for count in IN_A_ROW[form]:
+            where = f"{form}: {name}, {count} from allocation {first} of {total}"
+            print(where, file=sys.stderr, flush=True)
+            try:
+                tried(impl, scenario, first, count)
+            except BaseException as exc:
+                lines = [entry[1] for entry in traceback.extract_tb(exc.__traceback__)]
+                yield f"{where}: {type(exc).__name__}: {exc} (lines {lines})"
+
+
+def forms() -> dict[str, ModuleType]:
+    """Both forms of the package, with the modules that scenarios use."""
+    found = {"pure": load_pure(), "compiled": importlib.import_module("sansocket")}
+    for package in found.values():
+        for name in "server", "client", "uri", "extensions.permessage_deflate":
+            importlib.import_module(f"{package.__name__}.{name}")
+    if not found["compiled"]._kernels.COMPILED:
+        del found["compiled"]
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Let memory run out everywhere.")
+    parser.add_argument("--form", choices=["pure", "compiled"])
+    parser.add_argument("--only", default="", help="part of the names")
+    parser.add_argument("--step", type=int, default=1, help="try one out of so many")
+    options = parser.parse_args()
+    count = found = 0
+    for form, impl in forms().items():
+        for name, scenario in scenarios():
+            if options.form in (None, form) and options.only in name:
+                count += 1
+                for fault in search(form, impl, name, scenario, options.step):
+                    found += 1
+                    print(fault, flush=True)
+    print(f"{count} scenarios, {found} faults")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
