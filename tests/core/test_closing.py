@@ -210,6 +210,57 @@ class TestAnswer:
                 assert reply == close
 
 
+class TestFailure:
+    """failure(): what the peer is told when reading has failed."""
+
+    def own(self, impl: Any, close_code: Any) -> Exception:
+        """An exception of an extension, with a code of its own."""
+        kind = type("Own", (impl.exceptions.WebSocketException,), {})
+        exc: Exception = kind("secret")
+        exc.close_code = close_code  # type: ignore[attr-defined]
+        return exc
+
+    def test_each_exception_has_its_code(self, impl: Any) -> None:
+        """SPEC-076, SPEC-070: with its text; 1002 where it has none."""
+        exceptions = impl.exceptions
+        for exc, code, text in (
+            (exceptions.ProtocolError("x"), 1002, "x"),
+            (exceptions.InvalidUTF8("x"), 1007, "x"),
+            (exceptions.PayloadTooBig("x"), 1009, "x"),
+            (exceptions.WebSocketException("x"), 1002, "x"),
+            (self.own(impl, 1000), 1000, "secret"),
+            (self.own(impl, 4999), 4999, "secret"),
+        ):
+            assert impl.closing.failure(exc) == (code, text), exc
+        code, text = impl.closing.failure(
+            UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad")
+        )
+        assert (code, text[:8]) == (1007, "'utf-8' ")
+
+    def test_a_fault_of_our_own_is_not_told(self, impl: Any) -> None:
+        """SEC-40: nor is a code that may not travel, or is none."""
+        for exc in (
+            *(ValueError("secret"), KeyError("secret"), Exception()),
+            *(self.own(impl, code) for code in (1011, 1005, 999, "1000", None, 1e3)),
+        ):
+            assert impl.closing.failure(exc) == (1011, ""), exc
+
+    @each(
+        ("text", "told"),
+        [
+            ("x" * 124, "x" * 123),
+            (EURO * 42, EURO * 41),
+            ("x" + EURO * 42, "x" + EURO * 40),
+            ("a\ud800b", "a?b"),
+        ],
+    )
+    def test_spec_077_the_reason_fits(self, impl: Any, text: str, told: str) -> None:
+        """SPEC-077, SPEC-070: 123 bytes at most, of whole characters."""
+        code, reason = impl.closing.failure(impl.exceptions.ProtocolError(text))
+        assert (code, reason) == (1002, told)
+        impl.closing.Close(code, reason).serialize()
+
+
 class TestVerdict:
     """judge(): how a closed connection is to be seen."""
 

@@ -61,6 +61,7 @@ LISTS = (
     ("a,b", ["a", "b"]),
     ("a \t,\t b", ["a", "b"]),
     ("B, a", ["B", "a"]),
+    ("X, aX", ["X", "aX"]),
     (" a ", ["a"]),
     (",a", ["a"]),
     ("a,", ["a"]),
@@ -96,10 +97,35 @@ def test_spec_028_malformed_lists(impl: ModuleType) -> None:
                 parse(value)
 
 
-def test_error_names_header_and_position(impl: ModuleType) -> None:
+PROTOCOL, EXTENSIONS_NAME = "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"
+MANY = "a," * 128 + "a"
+
+
+@each(
+    ("kind", "args"),
+    [
+        ("connection", ("Connection", "malformed member", "a,b c", 2)),
+        ("connection", ("Connection", "no member", ", ,", 3)),
+        ("connection", ("Connection", "too many members", MANY, 256)),
+        ("connection", ("Connection", "too many members", "," * 129, 128)),
+        ("upgrade", ("Upgrade", "malformed member", "a/", 0)),
+        ("subprotocol", (PROTOCOL, "malformed member", " a, é", 3)),
+        ("subprotocol", (PROTOCOL, "repeated subprotocol", "b, a, a", 0)),
+        ("extension", (EXTENSIONS_NAME, "no token", "a; ;", 3)),
+        ("extension", (EXTENSIONS_NAME, "no ','", "a b", 2)),
+        ("extension", (EXTENSIONS_NAME, "no member", ", ", 2)),
+        ("extension", (EXTENSIONS_NAME, "too many members", MANY, 256)),
+        ("extension", (EXTENSIONS_NAME, "too many members", "," * 128, 128)),
+        ("extension", (EXTENSIONS_NAME, "quoted value is not a token", 'a; b=""', 5)),
+    ],
+)
+def test_spec_080_error_names_header_and_position(
+    impl: ModuleType, kind: str, args: tuple[str, str, str, int]
+) -> None:
+    """SPEC-028, SPEC-080."""
     with pytest.raises(impl.exceptions.InvalidHeaderFormat) as caught:
-        impl.headers.parse_connection("a,b c")
-    assert caught.value.args == ("Connection", "malformed member", "a,b c", 2)
+        getattr(impl.headers, f"parse_{kind}")(args[2])
+    assert caught.value.args == args
 
 
 def test_spec_005_upgrade_has_versions(impl: ModuleType) -> None:
@@ -207,6 +233,7 @@ def test_sec_23_members_are_bounded(impl: ModuleType) -> None:
             assert len(parser(separator.join("a" * 40))) == 40
             with pytest.raises(impl.exceptions.InvalidHeaderFormat, match="too many"):
                 parser(separator.join("a" * 200))
+        assert len(parser(MANY[2:])) == 128
 
 
 PATTERNS = (

@@ -21,6 +21,8 @@ from .http_support import (
     response,
 )
 
+NOTHING = b"HTTP/1.1 204 No Content"
+
 # Parsing
 
 
@@ -52,8 +54,10 @@ def test_malformed_status_line(impl: ModuleType) -> None:
         *(b"HTTP/1.1 099 x", b"HTTP/1.1  200", b"http/1.1 200 OK", b"HTTP/1.1 2\x00"),
         *(b"HTTP/1.1 200OK", b"HTTP/1.0 101 Switching", b"HTTP/1.1 \xb2\xb2\xb2 x"),
     ):
-        kind, _ = refusal(impl, response, head(b"X: y", start=line))
+        kind, text = refusal(impl, response, head(b"X: y", start=line))
         assert kind == "InvalidMessage", line
+        if line.isascii() and b"\0" not in line:
+            assert text == f"malformed status line: {line.decode()}"
 
 
 def test_sec_22_status_line_too_long(impl: ModuleType) -> None:
@@ -62,6 +66,19 @@ def test_sec_22_status_line_too_long(impl: ModuleType) -> None:
     assert every_cut(impl, response, data, max_status_line=100)[0].status_code == 200
     found = refusal(impl, response, data, max_status_line=99)
     assert found == ("StatusLineTooLong", "status line exceeds 99 bytes")
+
+
+def test_sec_22_defaults(impl: ModuleType) -> None:
+    """SEC-22: of the status line, a header line, and the number of headers."""
+    for size, fits in ((8192, True), (8193, False)):
+        line = b"HTTP/1.1 204 " + b"a" * (size - 13)
+        found, _ = response(impl, head(start=line))
+        assert (found != "StatusLineTooLong") == fits
+        found, _ = response(impl, head(b"X: " + b"a" * (size - 3), start=NOTHING))
+        assert (found != "HeaderLineTooLong") == fits
+    for count, fits in ((128, True), (129, False)):
+        found, _ = response(impl, head(*[b"X: a"] * count, start=NOTHING))
+        assert (found != "TooManyHeaders") == fits
 
 
 def test_sec_27_response_head_follows_the_same_rules(impl: ModuleType) -> None:
@@ -88,6 +105,9 @@ def test_spec_049_interim_responses_are_passed_over(impl: ModuleType) -> None:
     )
     parsed, _ = every_cut(impl, response, interim * 5 + RESPONSE)
     assert (parsed.status_code, len(parsed.headers)) == (200, 2)
+    parser = impl.http11.ResponseParser()
+    assert parser.feed(interim + RESPONSE[:-1]) is None
+    assert parser.rest == b""
     found = refusal(impl, response, interim * 6 + RESPONSE)
     assert found == ("SecurityError", "too many interim responses")
 
@@ -96,7 +116,7 @@ def test_end_of_stream_in_a_response(impl: ModuleType) -> None:
     for size in (0, 7, 20, len(RESPONSE) - 1):
         kind, text = refusal(impl, response, RESPONSE[:size])
         assert kind == "InvalidMessage", size
-        assert "before the end" in text, size
+        assert text == "stream ended before the end of the response", size
 
 
 PIECES = [
@@ -167,6 +187,10 @@ def test_path_that_can_not_be_sent(impl: ModuleType) -> None:
 
 
 def test_status_code_that_can_not_be_sent(impl: ModuleType) -> None:
+    """Three digits can."""
+    for code in (100, 999):
+        made = impl.http11.Response(code, "", impl.datastructures.Headers())
+        assert made.serialize() == b"HTTP/1.1 %d \r\n\r\n" % code
     for code in (0, 99, 1000, -200):
         made = impl.http11.Response(code, "", impl.datastructures.Headers())
         with pytest.raises(ValueError, match="status code is not valid"):
