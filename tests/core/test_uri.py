@@ -9,6 +9,8 @@ import pytest
 
 from .table import each
 
+REST = ("", "", None, None)
+
 # URI, then what it is split into.
 VALID = [
     ("ws://h", (False, "h", 80, "", "", None, None)),
@@ -28,6 +30,12 @@ VALID = [
     ("ws://[::1]", (False, "::1", 80, "", "", None, None)),
     ("wss://[2001:DB8::1]:9/x", (True, "2001:db8::1", 9, "/x", "", None, None)),
     ("ws://[fe80::1%25eth0]/", (False, "fe80::1%eth0", 80, "/", "", None, None)),
+    ("ws://[::1]:", (False, "::1", 80, "", "", None, None)),
+    ("ws://[::1]:8109/", (False, "::1", 8109, "/", "", None, None)),
+    ("ws://[0:9:A:F:a:f::]/", (False, "0:9:a:f:a:f::", 80, "/", "", None, None)),
+    ("ws://[::f:1.2.3.9]", (False, "::f:1.2.3.9", 80, "", "", None, None)),
+    ("ws://[fe80::1%25AZaz09-._~%]", (False, "fe80::1%AZaz09-._~%", 80, *REST)),
+    ("ws://h/!~?!~", (False, "h", 80, "/!~", "!~", None, None)),
     ("ws://127.0.0.1:8765", (False, "127.0.0.1", 8765, "", "", None, None)),
     ("ws://a_b.c~d", (False, "a_b.c~d", 80, "", "", None, None)),
     # IRIs
@@ -57,7 +65,16 @@ INVALID = (
     *("ws://", "ws:///x", "ws://:80", "ws://?x", "ws://u:p@", "ws://u@h", "ws://@h"),
     *("x://h", "ws://a@b:c@h", "ws://h#f", "ws://h/a#", "ws://h/?a#b"),
     *("ws://h:99999", "ws://h:x", "ws://h:-1", "ws://h:1:2", "ws://h:\u0661"),
-    *("ws://h/a b", " ws://h", "ws://h ", "ws://h\n/", "ws://h/\t", "ws://\0"),
+    *(
+        "ws://h/\0",
+        "ws://h/\x1f",
+        "ws://h/a b",
+        " ws://h",
+        "ws://h ",
+        "ws://h\n/",
+        "ws://h/\t",
+        "ws://\0",
+    ),
     *("ws://h/\x7f", "ws://[::1", "ws://::1", "ws://[]", "ws://[1]", "ws://[::g]"),
     *("ws://[1.2.3.4]", "ws://[::1%]", "ws://[::1]:99999", "ws://[:::]", "ws://%41"),
     *("ws://a\\b", "ws://h^", "ws://a%00b/", "ws://\u3002", "ws://é..fr"),
@@ -115,6 +132,9 @@ def test_user_info(impl: ModuleType) -> None:
     assert impl.uri.parse_uri("ws://h").user_info is None
     assert impl.uri.parse_uri("ws://u:p@h").user_info == ("u", "p")
     assert impl.uri.WebSocketURI(False, "h", 80, "", "", "u").user_info is None
+    uri = impl.uri.WebSocketURI(False, "h", 80, "", "", password="p")
+    assert uri.user_info is None
+    assert impl.uri.WebSocketURI(False, "h", 80, "", "").password is None
 
 
 def test_sec_33_representation_hides_the_password(impl: ModuleType) -> None:
@@ -133,6 +153,7 @@ def test_value(impl: ModuleType) -> None:
     one = impl.uri.parse_uri("ws://h/a")
     assert one == impl.uri.parse_uri("ws://H/a")
     assert one != impl.uri.parse_uri("ws://h/b")
+    assert [field.default for field in dataclasses.fields(one)][-2:] == [None, None]
     assert dataclasses.replace(one, path="/b") == impl.uri.parse_uri("ws://h/b")
     match one:
         case impl.uri.WebSocketURI(False, host, port):
