@@ -169,6 +169,8 @@ class TestValue:
                 pytest.fail("another code")
             case impl.closing.Close(code, reason):
                 assert (code, reason) == (4000, "x")
+            case _:
+                pytest.fail("no match")
 
     @each(
         ("code", "reason", "wanted"),
