@@ -224,7 +224,6 @@ class _Scanner:
         self._name = name
         self._header = header
         self._members = 0
-        self._pos = 0
         self._advance(0)
 
     def at_end(self) -> bool:
