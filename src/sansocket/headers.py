@@ -49,7 +49,7 @@ MAX_MEMBERS = 128
 # RFC 3986, section 3.2.2. The first form is what nearly all hosts look like.
 _PLAIN_HOST = re.compile(r"[0-9A-Za-z\-._]+(?::([0-9]*))?")
 _HOST = re.compile(
-    r"(?:\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]"
+    r"(?:\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]"  # up to the first colon: one way to match
     r"|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]*))?"
 )
 

@@ -283,6 +283,14 @@ def test_sec_23_long_values_come_to_an_end(impl: ModuleType) -> None:
                 outcome(impl, name, value)
 
 
+def test_sec_23_long_hosts_come_to_an_end(impl: ModuleType) -> None:
+    """SEC-23: a pattern that went back for each colon would take minutes here."""
+    for prefix in ("a", "[", "[0"):
+        for pattern in (":", ".", "0:", "%41"):
+            host = prefix + pattern * (200_000 // len(pattern))
+            assert not impl.headers.is_host(host + "/")
+
+
 def test_sec_25_any_character(impl: ModuleType) -> None:
     """SEC-25: each byte gives a value or `InvalidHeader`, nothing else."""
     for name in (*KINDS, "extension", "authorization_basic"):
