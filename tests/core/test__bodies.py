@@ -67,6 +67,20 @@ def test_chunked_body(impl: ModuleType) -> None:
 SIZES = (b"", b"x", b"-1", b"0x1", b" 1", b"1 1", b"1" * 16, b"g", b"1_0")
 
 
+def test_spec_025_size_of_a_chunk(impl: ModuleType) -> None:
+    """SPEC-025, SEC-27: up to 15 hexadecimal digits in any case; extensions."""
+    digits = [b"%x" % number for number in range(1, 16)]
+    digits += [digit.upper() for digit in digits]
+    sizes = [*digits, b"0" * 14 + b"a", b"1;", b"1 ;x", b"1\t;x", b"1 \t", b"1;x;\xe9"]
+    expected = [int(size.split(b";")[0], 16) for size in sizes]
+    chunks = [
+        b"%b\r\n%b\r\n" % (size, b"-" * number)
+        for size, number in zip(sizes, expected, strict=True)
+    ]
+    parsed, rest = every_cut(impl, response, CHUNKED + b"".join(chunks) + b"0\r\n\r\n")
+    assert (parsed.body, rest) == (b"-" * sum(expected), b"")
+
+
 def test_sec_27_malformed_chunks(impl: ModuleType) -> None:
     """SEC-27: what could be read in two ways."""
     for data, words in (

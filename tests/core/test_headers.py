@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import string
 import sys
 from types import ModuleType
 from typing import Any
@@ -34,6 +36,25 @@ def test_spec_004_malformed_host(impl: ModuleType) -> None:
         *("%4", "%zz", "é", "a#", "a?", "a:80:80", "http://a", "a\n", "a:\u0661"),
     ):
         assert not impl.headers.is_host(host), host
+
+
+def test_spec_004_each_character_of_a_host(impl: ModuleType) -> None:
+    """SPEC-004: RFC 3986, section 3.2.2."""
+    alphanumeric = string.digits + string.ascii_letters
+    is_host = impl.headers.is_host
+    for char in map(chr, (*range(0x180), 0x661)):
+        digit, hexadecimal = char in string.digits, char in string.hexdigits
+        good = char in alphanumeric + "-._~!$&'()*+,;="
+        assert is_host(char) == is_host(f"{char}~:1") == good, char
+        assert is_host(f"%{char}0") == is_host(f"%a{char}") == hexadecimal, char
+        good = hexadecimal or char in ":."
+        assert is_host(f"[{char}::]") == is_host(f"[:{char}]") == good, char
+        for host in ("a", "~", "[::]"):
+            assert is_host(f"{host}:{char}") == is_host(f"{host}:1{char}") == digit
+    for port in ("", "00080", "65535"):
+        assert is_host(f"a:{port}"), port
+    for port in ("65536", "000080"):
+        assert not is_host(f"a:{port}"), port
 
 
 def test_spec_045_build_host(impl: ModuleType) -> None:
@@ -378,6 +399,20 @@ def test_sec_33_what_is_wrong_is_told(
     with pytest.raises(impl.exceptions.InvalidHeader) as caught:
         impl.headers.parse_authorization_basic(value)
     assert caught.value.args == ("Authorization", *args)
+
+
+def test_sec_33_characters_of_credentials(impl: ModuleType) -> None:
+    """SEC-33: those of RFC 7235, section 2.1; then those of Base64."""
+    good = string.digits + string.ascii_letters + "-._~+/"
+    for char in map(chr, range(0x180)):
+        value = f"Basic {char}YTpi="
+        with contextlib.suppress(impl.exceptions.InvalidHeaderValue):
+            try:
+                impl.headers.parse_authorization_basic(value)
+            except impl.exceptions.InvalidHeaderFormat:
+                assert char not in good + " "
+                continue
+        assert char in good + " ", value
 
 
 def test_malformed_authorization(impl: ModuleType) -> None:
