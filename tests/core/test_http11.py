@@ -95,6 +95,33 @@ def test_spec_015_what_is_wrong_is_told(
     assert refusal(impl, request, data) == ("InvalidMessage", text)
 
 
+def test_spec_003_characters_of_the_target(impl: ModuleType) -> None:
+    """SPEC-003, SEC-27: visible ASCII but "#"; the same to read and to write."""
+    headers = impl.datastructures.Headers()
+    for code in range(256):
+        good = 0x21 <= code <= 0x7E and code != 0x23
+        line = b"GET /" + bytes([code]) + b" HTTP/1.1"
+        assert isinstance(request(impl, head(start=line))[0], str) != good, code
+        try:
+            data = impl.http11.Request(f"/{chr(code)}", headers).serialize()
+        except ValueError:
+            assert not good, code
+        else:
+            assert (data, good) == (head(start=line), True)
+
+
+def test_spec_002_digits_of_the_version(impl: ModuleType) -> None:
+    """SPEC-002: one on each side."""
+    headers = impl.datastructures.Headers()
+    for digit in "0123456789":
+        for protocol in (f"HTTP/{digit}.1", f"HTTP/1.{digit}"):
+            data = impl.http11.Request("/", headers, "GET", protocol).serialize()
+            assert request(impl, data)[0].protocol == protocol
+    for protocol in ("HTTP/10.1", "HTTP/1.10", "HTTP/.1", "HTTP/1.", "HTTP/1x1"):
+        with pytest.raises(ValueError, match=r"^protocol is not valid: "):
+            impl.http11.Request("/", headers, "GET", protocol).serialize()
+
+
 def test_spec_003_absolute_target(impl: ModuleType) -> None:
     """SPEC-003, SEC-28: its authority counts, not the header."""
     for target, path, host in (
@@ -103,6 +130,8 @@ def test_spec_003_absolute_target(impl: ModuleType) -> None:
         ("ws://h/a?b=/c", "/a?b=/c", "h"),
         ("wss://h?b", "/?b", "h"),
         ("https://[::1]:9/a", "/a", "[::1]:9"),
+        ("HTTPS://h/", "/", "h"),
+        ("Wss://h//", "//", "h"),
     ):
         data = f"GET {target} HTTP/1.1\r\nA: 1\r\nhoST: other\r\nB: 2\r\n\r\n".encode()
         parsed, _ = every_cut(impl, request, data)
@@ -240,8 +269,10 @@ def test_spec_024_invalid_content_length(impl: ModuleType) -> None:
 
 def test_spec_024_valid_content_length(impl: ModuleType) -> None:
     """SPEC-024: whether there may be a body is decided later."""
-    parsed, _ = every_cut(impl, request, head(b"content-length: 12"))
-    assert parsed.headers["Content-Length"] == "12"
+    for value in ("12", "0", "000", "1234567890", "9" * 18):
+        data = head(b"content-length: " + value.encode())
+        parsed, _ = every_cut(impl, request, data)
+        assert parsed.headers["Content-Length"] == value
 
 
 # Limits

@@ -40,11 +40,22 @@ def test_status_line(impl: ModuleType) -> None:
         (b"HTTP/1.1 204", 204, ""),
         (b"HTTP/1.0 204 \xe9\t~", 204, "é\t~"),
         (b"HTTP/1.1 304 Not Modified", 304, "Not Modified"),
+        (b"HTTP/1.1 204  x ", 204, " x "),
     ):
         data = head(b"X: y", start=line) + b"rest"
         parsed, rest = every_cut(impl, response, data)
         assert (parsed.status_code, parsed.reason_phrase) == (code, reason), line
         assert rest == b"rest", line
+
+
+def test_each_status_code(impl: ModuleType) -> None:
+    """SPEC-049: three digits; the first is no 0."""
+    for code in range(1000):
+        found, _ = response(impl, b"HTTP/1.1 %03d x\r\n\r\n" % code)
+        if code < 200 and code != 101:  # not valid, or the final one is missing
+            assert found == "InvalidMessage"
+        else:
+            assert found.status_code == code
 
 
 def test_malformed_status_line(impl: ModuleType) -> None:
