@@ -78,6 +78,16 @@ def test_spec_056_only_frames_of_a_client_are_masked(impl: Any, first: int) -> N
     assert str(rules(impl).error(bytes((first, 5)))) == "frame is not masked"
 
 
+def test_spec_065_what_may_not_begin_inside_a_message(impl: Any) -> None:
+    """SPEC-065"""
+    inside = rules(impl, in_message=True)
+    for first in (FIN | TEXT, TEXT, FIN | BINARY, BINARY):
+        text = "new message inside a fragmented message"
+        assert str(inside.error(bytes((first,)))) == text
+    for first in (CONT, FIN | CONT, FIN | PING):
+        assert inside.error(bytes((first,))) is None
+
+
 def test_the_limit_that_binds_is_named(impl: Any) -> None:
     """SPEC-075"""
     raw = header(FIN | CONT, 126, 0x80)

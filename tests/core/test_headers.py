@@ -365,6 +365,7 @@ def test_sec_33_authorization(impl: ModuleType) -> None:
         ("Aladdin", "open sesame", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
         ("é", "x:y", "Basic w6k6eDp5"),
         ("", "", "Basic Og=="),
+        ("\\", "x", "Basic XDp4"),
     ):
         assert impl.headers.build_authorization_basic(username, password) == value
         assert parse(value) == (username, password)

@@ -9,6 +9,7 @@ import pytest
 
 from .table import each
 
+ZONE = "AMZamz059-._~%"
 REST = ("", "", None, None)
 
 # URI, then what it is split into.
@@ -34,7 +35,7 @@ VALID = [
     ("ws://[::1]:8109/", (False, "::1", 8109, "/", "", None, None)),
     ("ws://[0:9:A:F:a:f::]/", (False, "0:9:a:f:a:f::", 80, "/", "", None, None)),
     ("ws://[::f:1.2.3.9]", (False, "::f:1.2.3.9", 80, "", "", None, None)),
-    ("ws://[fe80::1%25AZaz09-._~%]", (False, "fe80::1%AZaz09-._~%", 80, *REST)),
+    ("ws://[fe80::1%25AMZamz059-._~%]", (False, f"fe80::1%{ZONE}", 80, *REST)),
     ("ws://h/!~?!~", (False, "h", 80, "/!~", "!~", None, None)),
     ("ws://127.0.0.1:8765", (False, "127.0.0.1", 8765, "", "", None, None)),
     ("ws://a_b.c~d", (False, "a_b.c~d", 80, "", "", None, None)),
@@ -76,7 +77,15 @@ INVALID = (
         "ws://\0",
     ),
     *("ws://h/\x7f", "ws://[::1", "ws://::1", "ws://[]", "ws://[1]", "ws://[::g]"),
-    *("ws://[1.2.3.4]", "ws://[::1%]", "ws://[::1]:99999", "ws://[:::]", "ws://%41"),
+    *(
+        "ws://[1.2.3.4]",
+        "ws://[::1%]",
+        "ws://[::1%a:b]",
+        "ws://[::1%a=b]",
+        "ws://[::1]:99999",
+        "ws://[:::]",
+        "ws://%41",
+    ),
     *("ws://a\\b", "ws://h^", "ws://a%00b/", "ws://\u3002", "ws://é..fr"),
     *("ws://[::1]x", "ws://" + "é" * 70, "ws://h/\ud800", "ws://\ud800/"),
     *("ws://h?\udfff", "ws://%ff:x@h/", "ws://x:%ff@h/", "ws://[é]/"),
