@@ -33,7 +33,7 @@ def test_spec_004_malformed_host(impl: ModuleType) -> None:
     for host in (
         *("", ":80", "a b", "a,b c", "a/b", "u@a", "a:65536", "a:123456", "a:x"),
         *("a:-1", "a:+1", "a:8 0", "[::1", "::1", "[]", "[1]", "[::1]x", "[g::1]"),
-        *("a:0-9", "%4", "%zz", "é", "a#", "a?", "a:80:80", "http://a", "a\n", "a:\u0661"),
+        *("%4", "%zz", "é", "a#", "a?", "a:80:80", "http://a", "a\n", "a:\u0661"),
     ):
         assert not impl.headers.is_host(host), host
 
@@ -53,7 +53,8 @@ def test_spec_004_each_character_of_a_host(impl: ModuleType) -> None:
             assert is_host(f"{host}:{char}") == is_host(f"{host}:1{char}") == digit
     for port in ("", "00080", "65535"):
         assert is_host(f"a:{port}"), port
-    for port in ("65536", "000080"):
+    assert is_host("~:")
+    for port in ("65536", "000080", "0-9"):
         assert not is_host(f"a:{port}"), port
 
 
@@ -193,6 +194,7 @@ EXTENSIONS: list[tuple[str, list[tuple[str, list[tuple[str, str | None]]]]]] = [
     ("  a  ;  p \t =\t 1  ", [("a", [("p", "1")])]),
     ('a; p="1"', [("a", [("p", "1")])]),
     ('a; p="\\1\\0"', [("a", [("p", "10")])]),
+    ('a; p="\\1"; q="2"', [("a", [("p", "1"), ("q", "2")])]),
     ('a; p="x" ; q="y" , b', [("a", [("p", "x"), ("q", "y")]), ("b", [])]),
     (",, a ,\t, b,", [("a", []), ("b", [])]),
     ("permessage-deflate", [("permessage-deflate", [])]),
@@ -386,6 +388,8 @@ NO_BASE64 = "credentials are not Base64 of UTF-8"
         ("", ("no scheme", "", 0)),
         ("é a", ("no scheme", "é a", 0)),
         ("Basic", ("no credentials", "Basic", 5)),
+        ("Basic ", ("no credentials", "Basic ", 5)),
+        ("Basic =", ("no credentials", "Basic =", 5)),
         ("Basic a b", ("no credentials", "Basic a b", 5)),
         ("Basic \tYTpi", ("no credentials", "Basic \tYTpi", 5)),
         ("Basic YTpi\xa0", ("no credentials", "Basic YTpi\xa0", 5)),
