@@ -1,5 +1,7 @@
 """Loads the package a second time, from source, as ``sansocket_pure``.
 
+Where the package is not compiled, it is its own interpreted form.
+
 An import finder that offers only ``.py`` files: relative imports do the rest, so
 both forms of the package live side by side in one process.
 """
@@ -36,7 +38,10 @@ class SourceFinder:
 
 
 def load_pure() -> ModuleType:
-    """The package in its interpreted form."""
+    """The package in its interpreted form: itself, where it is not compiled."""
+    package = importlib.import_module("sansocket")
+    if not importlib.import_module("sansocket._kernels").COMPILED:
+        return package
     if not any(finder is SourceFinder for finder in sys.meta_path):
         sys.meta_path.insert(0, SourceFinder)
     return importlib.import_module(NAME)

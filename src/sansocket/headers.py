@@ -49,7 +49,7 @@ MAX_MEMBERS = 128
 # RFC 3986, section 3.2.2. The first form is what nearly all hosts look like.
 _PLAIN_HOST = re.compile(r"[0-9A-Za-z\-._]+(?::([0-9]*))?")
 _HOST = re.compile(
-    r"(?:\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]"
+    r"(?:\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]"  # up to the first colon: one way to match
     r"|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]*))?"
 )
 
@@ -224,7 +224,6 @@ class _Scanner:
         self._name = name
         self._header = header
         self._members = 0
-        self._pos = 0
         self._advance(0)
 
     def at_end(self) -> bool:

@@ -191,10 +191,6 @@ class _HeadParser:
         self._started = False  # its start line is complete
         self._skipped = False  # an empty line was skipped before it
         self._buffer = bytearray()
-        self._searched = 0  # bytes of the buffer that are known to have no LF
-        self._room = 0  # bytes that it may still have
-        self._pairs: list[tuple[str, str]] = []
-        self._index: dict[str, str | list[str]] = {}
 
     # What differs
 
@@ -224,6 +220,16 @@ class _HeadParser:
 
     # Line by line
 
+    def _begin(self) -> None:
+        self._slow = True
+        self._buffer = bytearray()
+        self._searched = 0  # bytes of the buffer that are known to have no LF
+        self._started = False
+        self._skipped = False
+        self._room = self._max_head_size  # bytes that it may still have
+        self._pairs: list[tuple[str, str]] = []
+        self._index: dict[str, str | list[str]] = {}
+
     def _read_lines(self, data: bytes) -> Headers | None:
         """Read on; None if the head isn't complete yet."""
         if not self._slow:
@@ -244,16 +250,6 @@ class _HeadParser:
         self._searched = len(buffer)
         self._check_size(len(buffer) - buffer.endswith(b"\r"))
         return None
-
-    def _begin(self) -> None:
-        self._slow = True
-        self._buffer = bytearray()
-        self._searched = 0
-        self._started = False
-        self._skipped = False
-        self._room = self._max_head_size
-        self._pairs = []
-        self._index = {}
 
     def _line(self, line: bytes) -> bool:
         """Take a line without its LF. True if it ends the head."""

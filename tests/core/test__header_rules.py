@@ -51,6 +51,7 @@ BAD = [
     ("82ff8000000000000000", 3, "length has its top bit set"),
     ("82fe01f5", 4, "frame is over the limit of 500 bytes"),
     ("82fe0200", 3, "frame is over the limit of 500 bytes"),
+    ("81fe01f5", 4, "frame is over the limit of 500 bytes"),
     ("82ff0000000000010000", 8, "frame is over the limit of 500 bytes"),
 ]
 
@@ -66,6 +67,25 @@ def test_sec_34_one_reason_from_the_first_byte_that_can_tell(
         assert (error is None) == (size < tells)
         if error is not None:
             assert str(error) == text
+
+
+@each("first", [FIN | TEXT, TEXT, FIN | BINARY, FIN | PING])
+def test_spec_056_only_frames_of_a_client_are_masked(impl: Any, first: int) -> None:
+    """SPEC-056, SPEC-057"""
+    client = rules(impl, masked=False)
+    assert client.error(bytes((first, 5))) is None
+    assert str(client.error(bytes((first, 0x85)))) == "frame is masked"
+    assert str(rules(impl).error(bytes((first, 5)))) == "frame is not masked"
+
+
+def test_spec_065_what_may_not_begin_inside_a_message(impl: Any) -> None:
+    """SPEC-065"""
+    inside = rules(impl, in_message=True)
+    for first in (FIN | TEXT, TEXT, FIN | BINARY, BINARY):
+        text = "new message inside a fragmented message"
+        assert str(inside.error(bytes((first,)))) == text
+    for first in (CONT, FIN | CONT, FIN | PING):
+        assert inside.error(bytes((first,))) is None
 
 
 def test_the_limit_that_binds_is_named(impl: Any) -> None:
@@ -91,6 +111,14 @@ def test_sec_04_number_of_fragments(impl: Any) -> None:
         assert many.error(bytes((FIN | PING, 0x80))) is None
 
 
+WHOLE_MESSAGES = {
+    FIN | TEXT: "WHOLE",
+    FIN | BINARY: "WHOLE",
+    FIN | RSV1 | TEXT: "DEFLATED",
+    FIN | RSV1 | BINARY: "DEFLATED",
+}
+
+
 def test_sec_17_tables_say_the_same(impl: Any) -> None:
     """SEC-17, SPEC-065, SPEC-094: for each first byte, in and out of a message."""
     module = impl._header
@@ -101,6 +129,9 @@ def test_sec_17_tables_say_the_same(impl: Any) -> None:
         for first in range(256):
             error = rules(impl, in_message=in_message, mode=mode).error(bytes((first,)))
             assert bool(table[first]) == (error is None)
+            if table[first]:
+                known = {} if mode == module.CUSTOM else WHOLE_MESSAGES
+                assert table[first] == getattr(module, known.get(first, ""), 1)
             if first & 0x0F in (1, 2) and not in_message:
                 allowed = {module.PLAIN: 0, module.DEFLATE: RSV1, module.CUSTOM: 0x70}
                 assert bool(table[first]) == (not first & 0x70 & ~allowed[mode])

@@ -49,9 +49,10 @@ def test_spec_032_spec_033_accept_with_what_was_agreed(impl: ModuleType) -> None
 def test_sec_32_accept_is_not_split(impl: ModuleType) -> None:
     """SEC-32, SPEC-036."""
     for bad in ("a\r\nb: c", "\n", "\0", "€"):
-        for arguments in ((bad,), (None, bad)):
-            with pytest.raises(impl.exceptions.InvalidHeaderValue):
+        for name, *arguments in (("Extensions", bad), ("Protocol", None, bad)):
+            with pytest.raises(impl.exceptions.InvalidHeaderValue) as caught:
                 impl.handshake.accept_response(SAMPLE_ACCEPT, *arguments)
+            assert caught.value.args == (f"Sec-WebSocket-{name}", bad)
 
 
 def test_spec_037_reject(impl: ModuleType) -> None:
@@ -116,6 +117,7 @@ def test_a_fault_of_our_own_is_not_told(impl: ModuleType) -> None:
         response = impl.handshake.rejection(error)
         assert response.status_code == 500
         assert b"secret" not in response.serialize()
+        assert response.body == b"The server failed; see its log.\n"
 
 
 def test_sec_40_the_body_shows_text_of_the_peer_escaped(impl: ModuleType) -> None:

@@ -86,9 +86,11 @@ class TestPayload:
     @pytest.mark.parametrize("data", [b"\x00", b"\x03", b"\xff"])
     def test_spec_077_one_byte(self, impl: Any, data: bytes) -> None:
         """SPEC-077, SEC-36: a protocol error (1002)."""
-        with pytest.raises(impl.exceptions.ProtocolError, match="one byte") as caught:
+        with pytest.raises(impl.exceptions.ProtocolError) as caught:
             impl.closing.Close.parse(data)
         assert caught.value.close_code == 1002
+        text = "close frame with one byte, too short for a code"
+        assert str(caught.value) == text
 
     @each("reason", ["ff", "c0af", "eda080", "f4908080", "e282"])
     def test_spec_077_invalid_reason(self, impl: Any, reason: str) -> None:
@@ -98,6 +100,7 @@ class TestPayload:
             impl.closing.Close.parse(data)
         assert caught.value.close_code == 1007
         assert caught.value.__cause__ is None
+        assert str(caught.value) == "close reason is not valid UTF-8"
 
     def test_a_wrong_code_is_worse_than_a_wrong_reason(self, impl: Any) -> None:
         with pytest.raises(impl.exceptions.ProtocolError) as caught:
@@ -118,8 +121,9 @@ class TestPayload:
 
     def test_spec_070_reason_that_is_no_text(self, impl: Any) -> None:
         """SPEC-070: a lone surrogate cannot be sent."""
-        with pytest.raises(impl.exceptions.ProtocolError, match="UTF-8"):
+        with pytest.raises(impl.exceptions.ProtocolError) as caught:
             impl.closing.Close(1000, "a\ud800").serialize()
+        assert str(caught.value) == "close reason cannot be encoded as UTF-8"
 
     def test_members_are_codes(self, impl: Any) -> None:
         close = impl.closing.Close(impl.frames.CloseCode.GOING_AWAY, "")
@@ -165,13 +169,27 @@ class TestValue:
                 pytest.fail("another code")
             case impl.closing.Close(code, reason):
                 assert (code, reason) == (4000, "x")
+            case _:
+                pytest.fail("no match")
 
     @each(
         ("code", "reason", "wanted"),
         [
             (1000, "", "1000 (OK)"),
             (1001, "bye", "1001 (going away) bye"),
+            (1002, "", "1002 (protocol error)"),
+            (1003, "", "1003 (unsupported data)"),
+            (1004, "", "1004 (unknown)"),
+            (1005, "", "1005 (no status received [internal])"),
             (1006, "", "1006 (abnormal closure [internal])"),
+            (1007, "", "1007 (invalid frame payload data)"),
+            (1008, "", "1008 (policy violation)"),
+            (1009, "", "1009 (message too big)"),
+            (1010, "", "1010 (mandatory extension)"),
+            (1011, "", "1011 (internal error)"),
+            (1012, "", "1012 (service restart)"),
+            (1013, "", "1013 (try again later)"),
+            (1015, "", "1015 (TLS handshake failure [internal])"),
             (1014, "", "1014 (bad gateway)"),
             (2999, "", "2999 (unknown)"),
             (3000, "", "3000 (registered)"),
@@ -208,6 +226,57 @@ class TestAnswer:
                 assert reply == impl.closing.Close(1000, "")
             else:
                 assert reply == close
+
+
+class TestFailure:
+    """failure(): what the peer is told when reading has failed."""
+
+    def own(self, impl: Any, close_code: Any) -> Exception:
+        """An exception of an extension, with a code of its own."""
+        kind = type("Own", (impl.exceptions.WebSocketException,), {})
+        exc: Exception = kind("secret")
+        exc.close_code = close_code  # type: ignore[attr-defined]
+        return exc
+
+    def test_each_exception_has_its_code(self, impl: Any) -> None:
+        """SPEC-076, SPEC-070: with its text; 1002 where it has none."""
+        exceptions = impl.exceptions
+        for exc, code, text in (
+            (exceptions.ProtocolError("x"), 1002, "x"),
+            (exceptions.InvalidUTF8("x"), 1007, "x"),
+            (exceptions.PayloadTooBig("x"), 1009, "x"),
+            (exceptions.WebSocketException("x"), 1002, "x"),
+            (self.own(impl, 1000), 1000, "secret"),
+            (self.own(impl, 4999), 4999, "secret"),
+        ):
+            assert impl.closing.failure(exc) == (code, text), exc
+        code, text = impl.closing.failure(
+            UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad")
+        )
+        assert (code, text[:8]) == (1007, "'utf-8' ")
+
+    def test_a_fault_of_our_own_is_not_told(self, impl: Any) -> None:
+        """SEC-40: nor is a code that may not travel, or is none."""
+        for exc in (
+            *(ValueError("secret"), KeyError("secret"), Exception()),
+            *(self.own(impl, code) for code in (1011, 1005, 999, "1000", None, 1e3)),
+        ):
+            assert impl.closing.failure(exc) == (1011, ""), exc
+
+    @each(
+        ("text", "told"),
+        [
+            ("x" * 124, "x" * 123),
+            (EURO * 42, EURO * 41),
+            ("x" + EURO * 42, "x" + EURO * 40),
+            ("a\ud800b", "a?b"),
+        ],
+    )
+    def test_spec_077_the_reason_fits(self, impl: Any, text: str, told: str) -> None:
+        """SPEC-077, SPEC-070: 123 bytes at most, of whole characters."""
+        code, reason = impl.closing.failure(impl.exceptions.ProtocolError(text))
+        assert (code, reason) == (1002, told)
+        impl.closing.Close(code, reason).serialize()
 
 
 class TestVerdict:

@@ -21,6 +21,8 @@ from .http_support import (
     response,
 )
 
+NOTHING = b"HTTP/1.1 204 No Content"
+
 # Parsing
 
 
@@ -38,6 +40,7 @@ def test_status_line(impl: ModuleType) -> None:
         (b"HTTP/1.1 204", 204, ""),
         (b"HTTP/1.0 204 \xe9\t~", 204, "é\t~"),
         (b"HTTP/1.1 304 Not Modified", 304, "Not Modified"),
+        (b"HTTP/1.1 204  x ", 204, " x "),
     ):
         data = head(b"X: y", start=line) + b"rest"
         parsed, rest = every_cut(impl, response, data)
@@ -45,15 +48,29 @@ def test_status_line(impl: ModuleType) -> None:
         assert rest == b"rest", line
 
 
+def test_each_status_code(impl: ModuleType) -> None:
+    """SPEC-049: three digits; the first is no 0."""
+    for code in range(1000):
+        found, _ = response(impl, b"HTTP/1.1 %03d x\r\n\r\n" % code)
+        if code < 200 and code != 101:  # not valid, or the final one is missing
+            assert found == "InvalidMessage"
+        else:
+            assert found.status_code == code
+
+
 def test_malformed_status_line(impl: ModuleType) -> None:
     """SPEC-002, SPEC-049: what is no HTTP/1.x; and 101 needs HTTP/1.1."""
     for line in (
         *(b"HTTP/1.1", b"HTTP/1.1 20 OK", b"HTTP/1.1 2000", b"HTTP/2.0 200 OK", b"x"),
         *(b"HTTP/1.1 099 x", b"HTTP/1.1  200", b"http/1.1 200 OK", b"HTTP/1.1 2\x00"),
-        *(b"HTTP/1.1 200OK", b"HTTP/1.0 101 Switching", b"HTTP/1.1 \xb2\xb2\xb2 x"),
+        *(b"HTTP/1x1 200 OK", b"HTTP/1.2 200 OK", b"HTTP/1.1 200OK"),
+        *(b"HTTP/1.1 200\t", b"HTTP/1.0 101 Switching", b"HTTP/1.1 \xb2\xb2\xb2 x"),
     ):
-        kind, _ = refusal(impl, response, head(b"X: y", start=line))
+        kind, text = refusal(impl, response, head(b"X: y", start=line))
         assert kind == "InvalidMessage", line
+        if b"\0" not in line:
+            shown = impl.exceptions.shown(line.decode("latin-1"))
+            assert text == f"malformed status line: {shown}"
 
 
 def test_sec_22_status_line_too_long(impl: ModuleType) -> None:
@@ -62,6 +79,22 @@ def test_sec_22_status_line_too_long(impl: ModuleType) -> None:
     assert every_cut(impl, response, data, max_status_line=100)[0].status_code == 200
     found = refusal(impl, response, data, max_status_line=99)
     assert found == ("StatusLineTooLong", "status line exceeds 99 bytes")
+
+
+def test_sec_22_defaults(impl: ModuleType) -> None:
+    """SEC-22: of the status line, a header line, and the number of headers."""
+    for size, fits in ((8192, True), (8193, False)):
+        line = b"HTTP/1.1 204 " + b"a" * (size - 13)
+        found, _ = response(impl, head(start=line))
+        assert (found != "StatusLineTooLong") == fits
+        found, _ = response(impl, head(b"X: " + b"a" * (size - 3), start=NOTHING))
+        assert (found != "HeaderLineTooLong") == fits
+    for count, fits in ((128, True), (129, False)):
+        found, _ = response(impl, head(*[b"X: a"] * count, start=NOTHING))
+        assert (found != "TooManyHeaders") == fits
+    for size, kind in ((2**20, "InvalidMessage"), (2**20 + 1, "SecurityError")):
+        data = head(b"Content-Length: %d" % size, start=b"HTTP/1.1 200 OK")
+        assert response(impl, data)[0] == kind  # of the first, nothing came
 
 
 def test_sec_27_response_head_follows_the_same_rules(impl: ModuleType) -> None:
@@ -88,7 +121,11 @@ def test_spec_049_interim_responses_are_passed_over(impl: ModuleType) -> None:
     )
     parsed, _ = every_cut(impl, response, interim * 5 + RESPONSE)
     assert (parsed.status_code, len(parsed.headers)) == (200, 2)
-    found = refusal(impl, response, interim * 6 + RESPONSE)
+    parser = impl.http11.ResponseParser()
+    assert parser.feed(interim + RESPONSE[:-1]) is None
+    assert parser.rest == b""
+    eleventh = head(start=b"HTTP/1.1 199 x")
+    found = refusal(impl, response, interim * 5 + eleventh + RESPONSE)
     assert found == ("SecurityError", "too many interim responses")
 
 
@@ -96,7 +133,7 @@ def test_end_of_stream_in_a_response(impl: ModuleType) -> None:
     for size in (0, 7, 20, len(RESPONSE) - 1):
         kind, text = refusal(impl, response, RESPONSE[:size])
         assert kind == "InvalidMessage", size
-        assert "before the end" in text, size
+        assert text == "stream ended before the end of the response", size
 
 
 PIECES = [
@@ -167,6 +204,10 @@ def test_path_that_can_not_be_sent(impl: ModuleType) -> None:
 
 
 def test_status_code_that_can_not_be_sent(impl: ModuleType) -> None:
+    """Three digits can."""
+    for code in (100, 999):
+        made = impl.http11.Response(code, "", impl.datastructures.Headers())
+        assert made.serialize() == b"HTTP/1.1 %d \r\n\r\n" % code
     for code in (0, 99, 1000, -200):
         made = impl.http11.Response(code, "", impl.datastructures.Headers())
         with pytest.raises(ValueError, match="status code is not valid"):
@@ -204,5 +245,8 @@ def test_dataclass_functions(impl: ModuleType) -> None:
     one = impl.http11.Response(404, "Not Found", headers)
     names = [field.name for field in dataclasses.fields(one)]
     assert names == ["status_code", "reason_phrase", "headers", "body"]
+    assert dataclasses.fields(one)[3].default == one.body == b""
+    method, protocol = dataclasses.fields(impl.http11.Request)[2:]
+    assert (method.default, protocol.default) == ("GET", "HTTP/1.1")
     assert dataclasses.replace(one, body=b"x").body == b"x"
     assert dataclasses.asdict(one)["status_code"] == 404
