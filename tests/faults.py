@@ -1,6 +1,6 @@
 """Makes memory run out at each allocation of each call, one after the other.
 
-Run it with ``python -m tests.faults``; ``core/test_faults.py`` runs some of it. What
+Run it with ``python -m tests.faults``; ``test_faults.py`` runs some of it. What
 is asserted after every fault, when there is memory again:
 
 * the call did its work, or the connection has failed and can be closed; or it raised

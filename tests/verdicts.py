@@ -202,8 +202,8 @@ ATTACKS = [
     Attack("SEC-14", "`array('I')` of two items as payload", CORE +
            "test__kernels.py::test_sec_14_lengths_count_bytes",
            "announces 8 bytes, sends 8", items),
-    Attack("SEC-15", "a send that raises, then a valid one", CORE +
-           "test_faults.py::test_sec_15_memory_runs_out", "sends", after_error),
+    Attack("SEC-15", "a send that raises, then a valid one",
+           "tests/test_faults.py::test_sec_15_memory_runs_out", "sends", after_error),
     Attack("SEC-17", "RSV1 without an agreement", CORE +
            "test__header.py::test_sec_17_table_of_first_bytes", "fails with 1002",
            frames(wire("server", FIN | RSV1 | TEXT, b"x"))),

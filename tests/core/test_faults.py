@@ -1,21 +1,16 @@
-"""What fails on this side leaves every connection in a state that is defined (SEC-15).
+"""What user code raises leaves every connection in a state that is defined (SEC-15).
 
-Memory that runs out is tried by ``tests/faults.py``, in a process of its own, as it
-might crash. SANSOCKET_TEST_FAULTS=all tries each allocation instead of some. What else
-may raise is code of users; the tests of hooks and of extensions have more of it.
+The tests of hooks and of extensions have more of it; ``tests/test_faults.py`` lets
+memory run out.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from ..source import ROOT
 from .handshake_support import assert_refused, got, output, server
 from .support import (
     CLOSE,
@@ -31,18 +26,6 @@ from .support import (
     sent,
     wire,
 )
-
-STEP = "1" if os.environ.get("SANSOCKET_TEST_FAULTS") == "all" else "17"
-
-
-def test_sec_15_memory_runs_out(impl: Any) -> None:
-    """SEC-15: at allocations of each call, in turn."""
-    pytest.importorskip("_testcapi")
-    form = "compiled" if impl._kernels.COMPILED else "pure"
-    command = [sys.executable, "-m", "tests.faults", "--form", form, "--step", STEP]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    last = process.stderr.splitlines()[-1:]
-    assert process.returncode == 0, (process.stdout, last)
 
 
 class Fault(Exception):
