@@ -6,6 +6,7 @@ Times are seconds of the caller's clock, as everywhere in a session.
 from __future__ import annotations
 
 from . import environment
+from .exceptions import ConcurrencyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,13 +78,13 @@ class Liveness:
         """Note a ping that is about to be sent; its payload is random by default.
 
         Raises:
-            ValueError: if one with this payload has no answer yet.
+            ConcurrencyError: if one with this payload has no answer yet.
 
         """
         payload = environment.random_bytes(4) if data is None else bytes(data)
         while payload in self._pings:
             if data is not None:
-                raise ValueError("a ping with this payload has no answer yet")
+                raise ConcurrencyError("a ping with this payload has no answer yet")
             payload = environment.random_bytes(4)
         ping = self._pings[payload] = Ping(payload, now)
         return ping

@@ -134,6 +134,12 @@ class Session:
         return self.protocol.state is CLOSED and not self._queue
 
     @property
+    def ready(self) -> bool:
+        """Whether to call ``next_message()``: a message waits, or the connection is
+        closed. For who waits; others may find a message that is still unread."""
+        return bool(self._queue) or self.protocol.state is CLOSED
+
+    @property
     def close_exc(self) -> ConnectionClosed:
         """What to raise to whoever uses the closed connection."""
         return self.protocol.close_exc
@@ -156,9 +162,18 @@ class Session:
         self._settle(now)
 
     def receive_eof(self, now: float) -> None:
-        """Take the end of the stream; also when the TCP connection is lost."""
+        """Take the end of the stream; ours may still go on."""
         self._ended = True
         self._read_one(now) if self._wanted else self._look_ahead(now)
+        self._settle(now)
+
+    def handle_loss(self, now: float) -> None:
+        """Take the loss of the TCP connection: it is closed then.
+
+        Messages that came stay, however many; there is no peer to hold back."""
+        self._ended = True
+        self._high = NEVER
+        self._look_ahead(now)
         self._settle(now)
 
     def handle_timeout(self, now: float) -> None:
@@ -308,7 +323,7 @@ class Session:
         Raises:
             InvalidState: if the connection is not open.
             ProtocolError: if the payload is too long.
-            ValueError: if a ping with this payload has no answer yet.
+            ConcurrencyError: if a ping with this payload has no answer yet.
 
         """
         ping = self._liveness.make_ping(now, data)
@@ -456,10 +471,12 @@ class Session:
             self.protocol.handshake_exc = exc
 
 
-def broadcast(sessions: Iterable[Session], message: str | BytesLike) -> list[Session]:
+def broadcast(
+    sessions: Iterable[Session], message: str | BytesLike, *, text: bool | None = None
+) -> list[Session]:
     """Send one message to all who can take it: not those that are closing, or in the
     middle of a fragmented message. Returns those to whom it goes."""
-    data, is_text = _encoded(message, None)
+    data, is_text = _encoded(message, text)
     reached = []
     for session in sessions:
         if session.protocol.state is OPEN and not session.in_fragmented_message:

@@ -67,7 +67,7 @@ class TestPings:
     def test_payloads(self, impl: Any, clock: Clock) -> None:
         end = server(impl, clock)
         end.session.ping(clock.now, bytearray(b"1"))
-        with pytest.raises(ValueError, match="no answer yet"):
+        with pytest.raises(impl.exceptions.ConcurrencyError, match="no answer yet"):
             end.session.ping(clock.now, b"1")
         with pytest.raises(Exception, match="125 bytes"):
             end.session.ping(clock.now, bytes(126))

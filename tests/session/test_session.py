@@ -120,6 +120,9 @@ class TestMessages:
         assert reached == [sessions[0], sessions[3]]
         settle(*servers, *clients)
         assert [end.messages() for end in clients] == [["all"], [], [], ["all"]]
+        impl.session.broadcast(sessions[:1], b"text", text=True)
+        settle(*servers, *clients)
+        assert clients[0].messages() == ["text"]
 
 
 class TestOrder:
@@ -187,6 +190,33 @@ class TestOrder:
         assert end.session.closed
         assert end.session.close_exc.rcvd is None
         assert end.session.transport.name == "CLOSE"
+
+    def test_a_lost_connection_is_closed_whatever_waits(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        end = server(impl, clock, max_queue=2)
+        texts = [masked(FIN | TEXT, b"%d" % number) for number in range(5)]
+        end.session.receive_data(b"".join(texts), clock.now)
+        end.session.receive_eof(clock.now)
+        assert end.session.protocol.state is impl.protocol.OPEN
+        end.session.handle_loss(clock.now)
+        assert end.session.protocol.state is impl.protocol.CLOSED
+        assert end.session.deadline == FOREVER
+        assert not end.session.closed
+        assert end.messages() == ["0", "1", "2", "3", "4"]
+        assert end.session.closed
+
+    def test_when_to_look_for_a_message(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock)
+        assert end.messages() == []
+        assert not end.session.ready
+        end.session.receive_data(masked(FIN | TEXT, b"1"), clock.now)
+        assert end.session.ready
+        assert end.messages() == ["1"]
+        assert not end.session.ready
+        end.session.receive_eof(clock.now)
+        assert end.session.ready
+        assert end.messages() == []
 
     def test_the_end_while_somebody_waits(self, impl: Any, clock: Clock) -> None:
         end = server(impl, clock)
