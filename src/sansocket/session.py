@@ -35,14 +35,12 @@ from .http11 import Request
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, TypeAlias
+    from typing import Any
 
     from .exceptions import ConnectionClosed
     from .http11 import Response
     from .protocol import Protocol
-    from .typing import BytesLike
-
-    Message: TypeAlias = str | bytes
+    from .typing import BytesLike, Data
 
 __all__ = ["Ping", "Session", "Transport", "broadcast"]
 
@@ -109,8 +107,7 @@ class Session:
         self._liveness = Liveness(ping_interval, ping_timeout)
         self._answered: list[Ping] = []
         self._open_by = NEVER if open_timeout is None else now + open_timeout
-        self._close_by = NEVER
-        self._look_ahead_at = NEVER
+        self._close_by = self._look_ahead_at = NEVER
         self._queue: deque[tuple[int, bytes]] = deque()  # opcode and data
         self._opcode = 0  # of the message whose frames are in _parts
         self._parts: list[bytes] = []
@@ -135,8 +132,7 @@ class Session:
 
     @property
     def ready(self) -> bool:
-        """Whether to call ``next_message()``: a message waits, or the connection is
-        closed. For who waits; others may find a message that is still unread."""
+        """Whether who waits should call ``next_message()`` again."""
         return bool(self._queue) or self.protocol.state is CLOSED
 
     @property
@@ -168,9 +164,8 @@ class Session:
         self._settle(now)
 
     def handle_loss(self, now: float) -> None:
-        """Take the loss of the TCP connection: it is closed then.
-
-        Messages that came stay, however many; there is no peer to hold back."""
+        """Take the loss of the TCP connection: it is closed then. Messages that came
+        stay, however many; there is no peer to hold back."""
         self._ended = True
         self._high = NEVER
         self._look_ahead(now)
@@ -211,7 +206,7 @@ class Session:
 
     # --- messages
 
-    def next_message(self, now: float, decode: bool | None = None) -> Message | None:
+    def next_message(self, now: float, decode: bool | None = None) -> Data | None:
         """Take the next message.
 
         Args:
@@ -388,9 +383,8 @@ class Session:
         if isinstance(event, Frame):
             opcode = event.opcode
             if opcode is Opcode.PING:
-                self._writes += (
-                    self.protocol.data_to_send()
-                )  # or a later pong replaces it
+                # At once, or a later pong replaces it.
+                self._writes += self.protocol.data_to_send()
             elif opcode is Opcode.PONG:
                 self._answered += self._liveness.pong(bytes(event.data), now)
             elif not opcode & 0x8:
@@ -415,8 +409,8 @@ class Session:
             self._enqueue(self._opcode, data)
 
     def _enqueue(self, opcode: int, data: bytes) -> None:
-        """Keep a message for the application. There is room, unless we are closing
-        and it takes no more: then it is lost, as what comes behind a close frame is."""
+        """Keep a message for the application. There is room, unless we are closing and
+        it takes no more: then it is lost, as is what comes behind a close frame."""
         if len(self._queue) < self._high:
             self._queue.append((opcode, data))
 
@@ -476,13 +470,12 @@ def broadcast(
 ) -> list[Session]:
     """Send one message to all who can take it: not those that are closing, or in the
     middle of a fragmented message. Returns those to whom it goes."""
-    data, is_text = _encoded(message, text)
-    reached = []
-    for session in sessions:
-        if session.protocol.state is OPEN and not session.in_fragmented_message:
-            session.send(data, text=is_text)
-            reached.append(session)
-    return reached
+    data, text = _encoded(message, text)
+    able = [one for one in sessions if one.protocol.state is OPEN]
+    able = [one for one in able if not one.in_fragmented_message]
+    for session in able:
+        session.send(data, text=text)
+    return able
 
 
 def _encoded(message: str | BytesLike, text: bool | None) -> tuple[BytesLike, bool]:
@@ -499,9 +492,9 @@ def _marks(max_queue: int | tuple[int, int] | None) -> tuple[float, int]:
     """The high and the low mark of the queue."""
     if max_queue is None:
         return NEVER, 0
-    high, low = (
-        max_queue if isinstance(max_queue, tuple) else (max_queue, max_queue // 4)
-    )
+    if not isinstance(max_queue, tuple):
+        max_queue = max_queue, max_queue // 4
+    high, low = max_queue
     if not 0 <= low < high:
         raise ValueError("max_queue must be at least 1, and its low mark below it")
     return high, low
