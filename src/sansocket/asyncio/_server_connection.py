@@ -168,7 +168,7 @@ class ServerConnection(Connection):
         except Exception as exc:
             self.logger.error("connection handler failed", exc_info=exc)
             await self.close(1011)
-        except BaseException:  # the program ends
+        except asyncio.CancelledError:  # the program ends
             self._begin_close(1001)
             raise
         else:
