@@ -103,8 +103,9 @@ class TestTLS:
         run(main())
 
     def test_a_violation_is_told_to_the_peer(
-        self, run: Run, contexts: Contexts
+        self, run: Run, contexts: Contexts, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr("sansocket.asyncio._link.LINGER", 0.01)
         server, client = contexts
 
         async def main() -> None:
