@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .support import Run
+from .support import Run, until
 
 try:
     import uvloop
@@ -47,9 +47,8 @@ def run(
     def runner(coroutine: Coroutine[Any, Any, Any]) -> Any:
         async def limited() -> Any:
             result = await asyncio.wait_for(coroutine, TIMEOUT)
-            await asyncio.sleep(0)
-            left = asyncio.all_tasks() - {asyncio.current_task()}
-            assert not left
+            me = asyncio.current_task()
+            await until(lambda: asyncio.all_tasks() == {me})
             return result
 
         return loop.run_until_complete(limited())

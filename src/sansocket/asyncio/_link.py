@@ -117,6 +117,7 @@ class Link(asyncio.BufferedProtocol):
         """Take the loss of the connection; only the event loop calls this."""
         self._lost = True
         self._lost_by = exc
+        self.transport.close()  # or TLS of Python 3.10 warns that nobody did
         self.session.handle_loss(self._loop.time())
         if self._timer is not None:
             self._timer.cancel()
