@@ -113,8 +113,7 @@ class Session:
         self._parts: list[bytes] = []
         self._wanted = False  # whether the application waits for a message
         self._writes: list[bytes] = []
-        self._opened = False
-        self._ended = False  # whether the end of the stream came
+        self._opened = self._ended = False  # ended: the end of the stream came
         self._fragmented: bool | None = None  # whether the message being sent is text
         self._settle(now)
 
@@ -170,6 +169,10 @@ class Session:
         self._high = NEVER
         self._look_ahead(now)
         self._settle(now)
+
+    def handle_progress(self) -> None:
+        """Take that the peer took bytes which had waited: a sign of life."""
+        self._liveness.heard()
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due; call it at ``deadline``, and no harm is done if earlier."""
@@ -367,8 +370,7 @@ class Session:
             self._look_ahead_at = now + LOOK_AHEAD
 
     def _look_ahead(self, now: float) -> None:
-        """Read while there is room in the queue; then pause, unless we are closing:
-        the peer's close frame is still to come."""
+        """Read while there is room; then pause, unless a close frame is to come."""
         self._look_ahead_at = NEVER
         while len(self._queue) < self._high or self.protocol.state is not OPEN:
             if not self._read_frame(now):
@@ -409,8 +411,7 @@ class Session:
             self._enqueue(self._opcode, data)
 
     def _enqueue(self, opcode: int, data: bytes) -> None:
-        """Keep a message for the application. There is room, unless we are closing and
-        it takes no more: then it is lost, as is what comes behind a close frame."""
+        """Keep a message. While we are closing, one without room is lost."""
         if len(self._queue) < self._high:
             self._queue.append((opcode, data))
 
@@ -425,11 +426,10 @@ class Session:
         """See what an input or a command has changed, and set the deadlines."""
         protocol = self.protocol
         state = protocol.state
-        if state is OPEN:
-            if not self._opened:
-                self._opened = True
-                self._open_by = NEVER
-                self._liveness.start(now)
+        if state is OPEN and not self._opened:
+            self._opened = True
+            self._open_by = NEVER
+            self._liveness.start(now)
         elif state is CLOSED:
             self._end()
         elif state is CLOSING and not self.reading:

@@ -157,6 +157,24 @@ class TestDeadlines:
         run(main())
 
 
+class Slow:
+    """A transport whose peer takes some bytes between one look and the next."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._waiting = 10_000
+        self.progress = 1
+        self.looks = 0
+
+    def get_write_buffer_size(self) -> int:
+        self.looks += 1
+        self._waiting -= self.progress
+        return self._waiting
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class TestSlowPeers:
     def test_send_waits_until_the_peer_reads(self, run: Run) -> None:
         sent: list[int] = []
@@ -230,6 +248,26 @@ class TestSlowPeers:
                 received = [await client.recv() for _ in range(100)]
                 assert received == [str(number) for number in range(100)]
                 assert connection._reads
+
+        run(main())
+
+    def test_a_peer_that_reads_slowly_is_alive(self, run: Run) -> None:
+        """Though it is not read from, so that its pongs are not seen."""
+
+        async def main() -> None:
+            options: Any = {"ping_interval": 0.01, "ping_timeout": 0.01}
+            async with (
+                serving(close_timeout=0.01, **options) as (server, _),
+                await opened(server),
+            ):
+                (connection,) = server.connections
+                slow: Any = Slow(connection.transport)
+                connection.transport = slow
+                connection.pause_writing()
+                await until(lambda: slow.looks == 20)
+                assert connection.state is State.OPEN
+                slow.progress = 0
+                await until(lambda: connection.session.timed_out == "keepalive")
 
         run(main())
 

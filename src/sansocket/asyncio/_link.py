@@ -82,6 +82,7 @@ class Link(asyncio.BufferedProtocol):
         self._unsent = 0  # bytes in the session, about
         self._reads = True  # whether the transport reads
         self._writing_paused = False  # because the peer does not read
+        self._backlog = 0  # bytes that waited then, when last looked at
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
         self._receiver: asyncio.Future[None] | None = None
@@ -133,11 +134,13 @@ class Link(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """Hold back who sends; only the event loop calls this."""
         self._writing_paused = True
+        self._backlog = self.transport.get_write_buffer_size()
         self._steer_reading()
 
     def resume_writing(self) -> None:
         """Let senders go on; only the event loop calls this."""
         self._writing_paused = False
+        self.session.handle_progress()
         self._steer_reading()
         _finish(self._drainers)
 
@@ -241,10 +244,19 @@ class Link(asyncio.BufferedProtocol):
         now = max(self._loop.time(), self._timer_at)  # timers may be a bit early
         self._timer = None
         self._timer_at = NEVER
+        if self._writing_paused:
+            self._look_for_progress()
         if now >= self.session.deadline:
             self.session.handle_timeout(now)
             self._wake()
         self._flush()
+
+    def _look_for_progress(self) -> None:
+        """Its pongs cannot be read meanwhile, but what a peer takes shows its life."""
+        backlog = self.transport.get_write_buffer_size()
+        if backlog < self._backlog:
+            self.session.handle_progress()
+        self._backlog = backlog
 
     # --- inside: commands without waiting, and waiting
 
