@@ -13,7 +13,7 @@ What a driver does after each input and each command:
   of ``pings_answered()``;
 * read on, or not, as ``reading`` says;
 * see that ``handle_timeout()`` is called at ``deadline``;
-* close or abort the TCP connection as ``transport`` says.
+* close or abort the TCP connection as ``transport`` says, then ``handle_loss()``.
 
 Frames are read only as the application takes messages, so that a message is
 answered even if a violation came right behind it. While the application does other
@@ -166,7 +166,8 @@ class Session:
         """Take the loss of the TCP connection: it is closed then. Messages that came
         stay, however many; there is no peer to hold back."""
         self._ended = True
-        self._high = NEVER
+        self._high = self._close_by = NEVER
+        self._close_timeout = None
         self._look_ahead(now)
         self._settle(now)
 
@@ -406,8 +407,7 @@ class Session:
             self._opcode = opcode
         self._parts.append(data)
         if fin:
-            data = b"".join(self._parts)
-            self._parts = []
+            data, self._parts = b"".join(self._parts), []
             self._enqueue(self._opcode, data)
 
     def _enqueue(self, opcode: int, data: bytes) -> None:
@@ -430,16 +430,13 @@ class Session:
             self._opened = True
             self._open_by = NEVER
             self._liveness.start(now)
-        elif state is CLOSED:
-            self._end()
+        elif state is CLOSED and self.transport is Transport.KEEP:
+            self.transport = Transport.CLOSE
         elif state is CLOSING and not self.reading:
             self.reading = True
             self._look_ahead(now)
-        if state is not OPEN and self._close_by == NEVER and protocol.close_expected():
-            self._open_by = NEVER
-            self._liveness.stop()
-            if self._close_timeout is not None:
-                self._close_by = now + self._close_timeout
+        if state is CLOSED or (state is not OPEN and protocol.close_expected()):
+            self._expect_end(now)
         self.deadline = min(
             self._open_by,
             self._close_by,
@@ -448,16 +445,19 @@ class Session:
             self._liveness.give_up_at if self.reading else NEVER,
         )
 
-    def _end(self) -> None:
-        self._open_by = self._close_by = NEVER
+    def _expect_end(self, now: float) -> None:
+        """The TCP connection is to end, even if the peer does not take the rest."""
+        self._open_by = NEVER
         self._liveness.stop()
-        if self.transport is Transport.KEEP:
-            self.transport = Transport.CLOSE
+        if self._close_timeout is not None and self._close_by == NEVER:
+            self._close_by = now + self._close_timeout
 
     def _time_out(self, deadline: str) -> None:
         """Give the peer up."""
-        self.timed_out = deadline
+        if self.protocol.state is not CLOSED:
+            self.timed_out = deadline
         self.transport = Transport.ABORT
+        self._close_timeout, self._close_by = None, NEVER
         self._ended = True
         self.protocol.receive_eof()
         if deadline == "opening":

@@ -331,6 +331,28 @@ class TestSlowPeers:
 
         run(main())
 
+    def test_a_peer_that_ends_its_direction_and_never_reads(self, run: Run) -> None:
+        """What it does not take is not kept for ever."""
+
+        async def handler(connection: ServerConnection) -> None:
+            with pytest.raises(ConnectionClosedError):
+                await connection.send(bytes(50_000_000))
+
+        async def main() -> None:
+            options: Any = {"close_timeout": 0.01, "compression": None}
+            async with (
+                serving(handler, **options) as (server, _),
+                await opened(server) as peer,
+            ):
+                (connection,) = server.connections
+                await until(lambda: connection._drainers)
+                # Now it is not read from; so let the loop see the end of the stream.
+                connection.transport.resume_reading()
+                peer.writer.write_eof()
+                await until(lambda: not server._connections)
+
+        run(main())
+
     def test_two_senders_wait(self, run: Run) -> None:
         async def handler(connection: ServerConnection) -> None:
             sends = [
