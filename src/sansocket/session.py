@@ -219,8 +219,7 @@ class Session:
                 always gives ``str``, ``False`` always ``bytes``.
 
         Returns:
-            The message, or ``None`` if more has to come first, or if the connection
-            is closed.
+            The message; ``None`` if more has to come, or the connection is closed.
 
         Raises:
             UnicodeDecodeError: if a binary message is to be decoded and is no UTF-8;
@@ -356,6 +355,7 @@ class Session:
             else:
                 Close(code, reason).serialize()
                 self.protocol.fail(1011, "message was not finished")
+            self._look_ahead(now)  # the peer's close frame may be there already
         self._settle(now)
 
     # --- inside: reading

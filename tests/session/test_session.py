@@ -278,6 +278,17 @@ class TestPause:
 
 
 class TestClosing:
+    def test_a_close_frame_that_is_there_already_is_not_left(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        end = server(impl, clock)
+        assert end.messages() == []
+        frames = masked(FIN | TEXT, b"bye") + masked(FIN | CLOSE, b"\x03\xe8")
+        end.session.receive_data(frames, clock.now)
+        assert end.session.next_message(clock.now) == "bye"
+        end.session.close(clock.now)
+        assert end.session.protocol.close_rcvd.code == 1000
+
     def test_sec_38_a_peer_that_does_not_take_the_rest(
         self, impl: Any, clock: Clock
     ) -> None:

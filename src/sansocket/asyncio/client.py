@@ -67,7 +67,9 @@ class ClientConnection(Connection):
         self._flush()
         await self._decided
         if self.protocol.handshake_exc is not None:
-            raise self.protocol.handshake_exc from self._lost_by
+            if self._lost_by is not None:  # or the cause that it has stays
+                raise self.protocol.handshake_exc from self._lost_by
+            raise self.protocol.handshake_exc
         self.logger.info("connection open")
 
 
