@@ -74,6 +74,26 @@ class TestMessages:
 
         run(main())
 
+    def test_what_is_sent_does_not_pile_up(self, run: Run) -> None:
+        """Even if the handler never lets the loop turn, and messages are empty."""
+        sizes: list[int] = []
+
+        async def handler(connection: ServerConnection) -> None:
+            for _ in range(50_000):
+                await connection.send("")
+                sizes.append(connection.bytes_to_write)
+
+        async def main() -> None:
+            async with (
+                serving(handler, compression=None) as (server, _),
+                await opened(server) as peer,
+            ):
+                for _ in range(50_000):
+                    assert await peer.read_frame() == (FIN | TEXT, b"")
+
+        run(main())
+        assert 2**14 < max(sizes) < 2**17
+
     def test_decoding_is_up_to_the_receiver(self, run: Run) -> None:
         async def handler(connection: ServerConnection) -> None:
             await connection.send(repr(await connection.recv(decode=False)))

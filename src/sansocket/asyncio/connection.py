@@ -183,9 +183,13 @@ class Connection(Link):
         if isinstance(message, WHOLE):
             if self._fragmenting is not None and self._fragmenting.locked():
                 async with self._fragmenting:
-                    await self._send_whole(message, text, compress)
-            else:
-                await self._send_whole(message, text, compress)
+                    pass  # until the fragmented messages before it are sent
+            try:
+                self.session.send(message, text=text, compress=compress)
+            except InvalidState as exc:
+                await self._refuse(exc)
+            if self._must_wait(message):
+                await self._drain()
         elif isinstance(message, Mapping):
             raise TypeError("a message of parts must not be a mapping")
         elif isinstance(message, (Iterable, AsyncIterable)):
@@ -277,22 +281,17 @@ class Connection(Link):
 
     # --- inside: sending
 
-    async def _send_whole(
-        self, message: DataLike, text: bool | None, compress: bool | None
-    ) -> None:
-        try:
-            self.session.send(message, text=text, compress=compress)
-        except InvalidState as exc:
-            await self._refuse(exc)
-        await self._sent(message)
-
-    async def _sent(self, message: DataLike) -> None:
-        """See that it is written, and wait if the peer is slow."""
-        self._unsent += len(message)
+    def _must_wait(self, message: DataLike) -> bool:
+        """See that it is written; tell whether the peer is slow."""
+        self._unsent += len(message) + 2  # an empty message has a header too
         if self._unsent >= self._write_high:
             self._flush()
         elif not self._flush_due:
             self._flush_soon()
+        return self._writing_paused
+
+    async def _drain(self) -> None:
+        """Wait until the peer has taken enough."""
         while self._writing_paused and not self._lost:
             await self._wait_in(self._drainers)
             if self._lost:
@@ -328,7 +327,8 @@ class Connection(Link):
             self.session.send_fragment(part, fin, text=text, compress=compress)
         except InvalidState as exc:
             await self._refuse(exc)
-        await self._sent(part)
+        if self._must_wait(part):
+            await self._drain()
 
     # --- inside: the end
 
