@@ -32,7 +32,10 @@ LAYERS = {
     ],
     4: ["_parser", "_sender", "_status", "protocol", "handshake", "server", "client"],
     5: ["_inbox", "_liveness", "_outbox", "session"],
-    7: ["_serve"],
+    7: [
+        *("_serve", "asyncio._link", "asyncio.connection"),
+        *("asyncio._server_connection", "asyncio.server", "asyncio.client", "asyncio"),
+    ],
     8: ["cli", "__main__"],
 }
 ORDER = [name for names in LAYERS.values() for name in names]

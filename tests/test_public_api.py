@@ -28,6 +28,7 @@ MODULES = [
     *("extensions.base", "extensions.negotiation", "extensions.permessage_deflate"),
     *("frames", "handshake", "headers", "http11", "protocol", "server", "session"),
     *("stats", "typing", "uri", "version"),
+    *("asyncio", "asyncio.client", "asyncio.connection", "asyncio.server"),
 ]
 # At the top are the names of these modules ...
 AT_TOP = [

@@ -15,6 +15,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 import sansocket
+from sansocket.asyncio import serve
 
 from .core.support import CLOSE, CONT, FIN, TEXT, masked, read_frames, request_bytes
 from .pure import load_pure
@@ -41,7 +42,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 def test_code_is_that_of_the_examples() -> None:
     examples = [path.read_text(encoding="utf-8") for path in EXAMPLES.glob("*.py")]
-    assert len(blocks("python")) == len(examples) == 2
+    assert len(blocks("python")) == len(examples) == 4
     for block in blocks("python"):
         assert any(block.strip() in example for example in examples), block
 
@@ -87,6 +88,23 @@ def test_asyncio_example(example: ModuleType) -> None:
     echoes, code = asyncio.run(talk(example.Echo))
     assert echoes == ["Hello", "fragments", bytes(100_000)]
     assert code == 1001
+
+
+def test_server_and_client(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of the asyncio driver: the client's message comes back."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    server = importlib.import_module("echo_server")
+    client = importlib.import_module("hello_client")
+
+    async def main() -> None:
+        async with serve(server.echo, "127.0.0.1", 0) as running:
+            port = running.sockets[0].getsockname()[1]
+            await client.hello(f"ws://127.0.0.1:{port}")
+
+    asyncio.run(main())
+    assert capsys.readouterr().out == "Hello\n"
 
 
 def test_commands_are_what_ci_runs() -> None:

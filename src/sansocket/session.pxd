@@ -42,5 +42,5 @@ cdef class Session:
     cdef _read_end(self)
     @cython.locals(state=int)
     cdef _settle(self, double now)
-    cdef _end(self)
+    cdef _expect_end(self, double now)
     cdef _time_out(self, str deadline)

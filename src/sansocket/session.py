@@ -12,7 +12,7 @@ What a driver does after each input and each command:
 * wake whoever waits for a message, for ``request``, ``response`` or a pong;
 * read on, or not, as ``reading`` says;
 * see that ``handle_timeout()`` is called at ``deadline``;
-* close or abort the TCP connection as ``transport`` says.
+* close or abort the TCP connection as ``transport`` says, then ``handle_loss()``.
 
 Frames are read only as the application takes messages, so that a message is
 answered even if a violation came right behind it. While the application does other
@@ -163,9 +163,15 @@ class Session:
         """Take the loss of the TCP connection: it is closed then. Messages that came
         stay, however many; there is no peer to hold back."""
         self._ended = True
+        self._close_by = _NEVER
+        self._close_timeout = None
         self._inbox.lift_limit()
         self._look_ahead(now)
         self._settle(now)
+
+    def handle_progress(self) -> None:
+        """Take that the peer took bytes which had waited: a sign of life."""
+        self._liveness.heard()
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due; call it at ``deadline``, and no harm is done if earlier."""
@@ -373,6 +379,7 @@ class Session:
             else:
                 Close(code, reason).serialize()
                 self.protocol.fail(1011, "message was not finished")
+            self._look_ahead(now)  # the peer's close frame may be there already
         self._settle(now)
 
     # --- inside: reading
@@ -453,15 +460,13 @@ class Session:
                 self._open_by = _NEVER
                 self._liveness.start(now)
         elif state == _CLOSED:
-            self._end()
+            if self.transport is Transport.KEEP:
+                self.transport = Transport.CLOSE
         elif state == _CLOSING and not self.reading:
             self.reading = True
             self._look_ahead(now)
-        if state != _OPEN and self._close_by == _NEVER and protocol.close_expected():
-            self._open_by = _NEVER
-            self._liveness.stop()
-            if self._close_timeout is not None:
-                self._close_by = now + self._close_timeout
+        if state == _CLOSED or (state != _OPEN and protocol.close_expected()):
+            self._expect_end(now)
         self.deadline = min(
             self._open_by,
             self._close_by,
@@ -470,16 +475,19 @@ class Session:
             self._liveness.give_up_at if self.reading else _NEVER,
         )
 
-    def _end(self) -> None:
-        self._open_by = self._close_by = _NEVER
+    def _expect_end(self, now: float) -> None:
+        """The TCP connection is to end, even if the peer does not take the rest."""
+        self._open_by = _NEVER
         self._liveness.stop()
-        if self.transport is Transport.KEEP:
-            self.transport = Transport.CLOSE
+        if self._close_timeout is not None and self._close_by == _NEVER:
+            self._close_by = now + self._close_timeout
 
     def _time_out(self, deadline: str) -> None:
         """Give the peer up."""
-        self.timed_out = deadline
+        if self.protocol._state != _CLOSED:
+            self.timed_out = deadline
         self.transport = Transport.ABORT
+        self._close_timeout, self._close_by = None, _NEVER
         self._ended = True
         self.protocol.receive_eof()
         if deadline == "opening":

@@ -151,3 +151,14 @@ class TestKeepalive:
         payloads(end)
         wait(clock, 100, end)
         assert payloads(end) == []
+
+    def test_a_peer_that_only_takes_bytes_is_alive(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        end = server(impl, clock, ping_interval=20, ping_timeout=20)
+        wait(clock, 39, end)
+        end.session.handle_progress()
+        wait(clock, 20, end)
+        assert end.session.timed_out is None
+        wait(clock, 1.5, end)
+        assert end.session.timed_out == "keepalive"

@@ -223,6 +223,7 @@ class TestOrder:
         assert end.messages() == []
         end.session.receive_eof(clock.now)
         assert end.session.closed
+        end.session.handle_loss(clock.now)
         assert end.session.deadline == FOREVER
         assert end.messages() == []
 
@@ -277,6 +278,31 @@ class TestPause:
 
 
 class TestClosing:
+    def test_a_close_frame_that_is_there_already_is_not_left(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        end = server(impl, clock)
+        assert end.messages() == []
+        frames = masked(FIN | TEXT, b"bye") + masked(FIN | CLOSE, b"\x03\xe8")
+        end.session.receive_data(frames, clock.now)
+        assert end.session.next_message(clock.now) == "bye"
+        end.session.close(clock.now)
+        assert end.session.protocol.close_rcvd.code == 1000
+
+    def test_sec_38_a_peer_that_does_not_take_the_rest(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        """It has ended its direction, and closing waits until all is written."""
+        end = server(impl, clock, close_timeout=10)
+        end.session.receive_eof(clock.now)
+        assert end.session.transport is impl.session.Transport.CLOSE
+        wait(clock, 9, end)
+        assert end.session.transport is impl.session.Transport.CLOSE
+        wait(clock, 1, end)
+        assert end.session.transport is impl.session.Transport.ABORT
+        assert end.session.timed_out is None
+        assert end.session.deadline == FOREVER
+
     def test_both_ways(self, ends: Ends, clock: Clock) -> None:
         one, other = ends
         for closer in (one, one):
@@ -286,6 +312,7 @@ class TestClosing:
         assert other.session.closed
         for end in ends:
             assert end.session.transport.name == "CLOSE"
+            end.session.handle_loss(clock.now)
             assert end.session.deadline == FOREVER
             assert end.session.close_exc.rcvd.code == 4000
             assert end.session.timed_out is None

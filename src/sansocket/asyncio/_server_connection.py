@@ -1,0 +1,252 @@
+"""A connection of a server on asyncio: its opening handshake, and its handler."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import inspect
+
+from ..exceptions import ConnectionClosed, InvalidHeader
+from ..headers import build_www_authenticate_basic, parse_authorization_basic
+from ..protocol import CLOSED, CONNECTING, OPEN
+from ..server import ServerProtocol
+from .connection import Connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import (
+        Awaitable,
+        Callable,
+        Iterable,
+        Sequence,
+    )
+    from typing import Any, TypeAlias
+
+    from ..http11 import Request, Response
+    from ..typing import StatusLike, Subprotocol
+    from .server import Server
+
+    Answer: TypeAlias = Response | None
+    Handler: TypeAlias = Callable[["ServerConnection"], Awaitable[None]]
+    ProcessRequest: TypeAlias = Callable[
+        ["ServerConnection", Request], Awaitable[Answer] | Answer
+    ]
+    ProcessResponse: TypeAlias = Callable[
+        ["ServerConnection", Request, Response], Awaitable[Answer] | Answer
+    ]
+    SelectSubprotocol: TypeAlias = Callable[
+        ["ServerConnection", Sequence[Subprotocol]], Subprotocol | None
+    ]
+    CheckCredentials: TypeAlias = Callable[[str, str], Awaitable[bool] | bool]
+    Credentials: TypeAlias = tuple[str, str] | Iterable[tuple[str, str]]
+
+__all__ = ["ServerConnection", "basic_auth"]
+
+
+class ServerConnection(Connection):
+    """A connection of a server; ``serve()`` makes them and gives them to the handler.
+
+    Arguments and attributes are those of ``Connection``, and:
+
+    Args:
+        server: the server that it came to.
+
+    Attributes:
+        server: the server that it came to.
+        username: who it is, after basic authentication.
+
+    """
+
+    protocol: ServerProtocol
+    username: str
+
+    def __init__(
+        self, protocol: ServerProtocol, server: Server, **options: Any
+    ) -> None:
+        super().__init__(protocol, **options)
+        self.server = server
+        self._task: asyncio.Task[None] | None = None  # which runs the handler
+
+    def respond(self, status: StatusLike, text: str) -> Response:
+        """Make a plain-text response that refuses the connection.
+
+        It may be changed, and returned from ``process_request``.
+
+        Args:
+            status: HTTP status.
+            text: body, to be encoded as UTF-8.
+
+        """
+        return self.protocol.reject(status, text)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport; only the event loop calls this."""
+        super().connection_made(transport)
+        self.server._add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the loss of the connection; only the event loop calls this."""
+        super().connection_lost(exc)
+        self.server._remove(self)
+
+    # --- inside
+
+    def _proceed(self) -> None:
+        """Answer the request in a task, which then runs the handler."""
+        if self._lost:
+            self._opening = False
+            self._log_failure()
+            if self._task is not None:  # the request is still being thought about
+                self._task.cancel()
+        elif self._task is None and self.session.request is not None:
+            self.request = self.session.request
+            self._task = self.server._start(self)
+
+    def _log_failure(self) -> None:
+        exc = self.protocol.handshake_exc
+        self.logger.info("opening handshake failed: %s", exc or "connection lost")
+
+    async def _shake_hands(
+        self,
+        process_request: ProcessRequest | None,
+        process_response: ProcessResponse | None,
+        server_header: str | None,
+    ) -> bool:
+        """Answer the request; tell whether the connection is open then."""
+        try:
+            response = await self._decide(process_request, process_response)
+            if server_header is not None and "Server" not in response.headers:
+                response.headers["Server"] = server_header
+            self._respond(response)
+        except Exception as exc:
+            if not self._waits_for_response():  # too late, as for the peer
+                return False
+            self.protocol.handshake_exc = exc
+            self.logger.error("opening handshake failed", exc_info=exc)
+            self._respond(self.respond(500, "The server failed; see its log.\n"))
+        if self.protocol.state is CONNECTING:
+            self._log_failure()
+        return self.protocol.state is OPEN
+
+    async def _decide(
+        self,
+        process_request: ProcessRequest | None,
+        process_response: ProcessResponse | None,
+    ) -> Response:
+        request = self.request
+        assert request is not None
+        response: Response | None = None
+        if process_request is not None:
+            response = await _result(process_request(self, request))
+        if self.server._closing:
+            return self.respond(503, "The server is shutting down.\n")
+        if response is None:
+            response = self.protocol.accept(request)
+        if process_response is not None:
+            changed = await _result(process_response(self, request, response))
+            response = response if changed is None else changed
+        return response
+
+    def _respond(self, response: Response) -> None:
+        self.session.send_response(response, self._loop.time())
+        self.response = response
+        self._opening = False
+        self._wake()
+
+    def _waits_for_response(self) -> bool:
+        return self.protocol.state is CONNECTING and not self.protocol.eof_sent
+
+    async def _handle(self, handler: Handler) -> None:
+        """Run the handler, and close the connection after it."""
+        self.logger.info("connection open")
+        try:
+            await handler(self)
+        except ConnectionClosed as exc:
+            if self.protocol.state is not CLOSED:  # another one, of the handler's
+                self.logger.error("connection handler failed: %s", exc)
+            await self.close(1011)
+        except Exception as exc:
+            self.logger.error("connection handler failed", exc_info=exc)
+            await self.close(1011)
+        except asyncio.CancelledError:  # the program ends
+            self._begin_close(1001)
+            raise
+        else:
+            await self.close()
+        self.logger.info("connection closed: %s", self.close_code)
+
+    def _go_away(self, code: int, reason: str) -> None:
+        """Close because the server ends. A request that is being thought about gets
+        its 503 in time; who sent none has to go."""
+        if self.protocol.state is OPEN:
+            self._begin_close(code, reason)
+        elif self._task is None and self._waits_for_response():
+            self.transport.abort()
+
+
+def basic_auth(
+    realm: str = "",
+    credentials: Credentials | None = None,
+    check_credentials: CheckCredentials | None = None,
+) -> Callable[[ServerConnection, Request], Awaitable[Answer]]:
+    """Make a ``process_request`` that demands basic authentication (RFC 7617).
+
+    Who passes is in ``connection.username`` then.
+
+    Args:
+        realm: what is protected, for people to read.
+        credentials: a pair of user name and password, or an iterable of pairs; they
+            are compared in constant time.
+        check_credentials: function or coroutine function that is called with user
+            name and password instead, and tells whether they are right.
+
+    Raises:
+        TypeError: unless there is one of ``credentials`` and ``check_credentials``.
+
+    """
+    if (credentials is None) is (check_credentials is None):
+        raise TypeError("give either credentials or check_credentials")
+    challenge = build_www_authenticate_basic(realm)
+    check = check_credentials or _checker(credentials)
+
+    async def process_request(
+        connection: ServerConnection, request: Request
+    ) -> Response | None:
+        try:
+            username, password = parse_authorization_basic(
+                request.headers["Authorization"]
+            )
+        except (LookupError, InvalidHeader):
+            accepted = False
+        else:
+            accepted = await _result(check(username, password))
+        if accepted:
+            connection.username = username
+            return None
+        response = connection.respond(401, "Credentials are missing or wrong.\n")
+        response.headers["WWW-Authenticate"] = challenge
+        return response
+
+    return process_request
+
+
+def _checker(credentials: Any) -> Callable[[str, str], bool]:
+    """Compare with all credentials, whatever the result, so that time tells nothing."""
+    if isinstance(credentials, tuple) and isinstance(credentials[0], str):
+        credentials = [credentials]
+    known = [(name.encode(), password.encode()) for name, password in credentials]
+
+    def check(username: str, password: str) -> bool:
+        found = False
+        for known_name, known_password in known:
+            same_name = hmac.compare_digest(known_name, username.encode())
+            same_password = hmac.compare_digest(known_password, password.encode())
+            found |= same_name & same_password
+        return found
+
+    return check
+
+
+async def _result(value: Any) -> Any:
+    """What a function or a coroutine function gives."""
+    return await value if inspect.isawaitable(value) else value

@@ -1,0 +1,390 @@
+"""A connection on asyncio, as applications see it: messages, pings, closing."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import sys
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from typing import cast
+
+from ..exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
+from ..protocol import CONNECTING
+from ..session import broadcast as broadcast_to_sessions
+from ._link import Link
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import uuid
+    from types import TracebackType
+    from typing import Any, NoReturn, TypeAlias
+
+    from typing_extensions import Self
+
+    from ..protocol import State
+    from ..stats import Stats
+    from ..typing import BytesLike, Data, DataLike, Subprotocol
+
+    Parts: TypeAlias = Iterable[DataLike] | AsyncIterable[DataLike]
+
+__all__ = ["Connection", "broadcast"]
+
+WHOLE = (str, bytes, bytearray, memoryview)
+
+
+class Connection(Link):
+    """What connections of servers and clients have in common.
+
+    Iterating over it, with ``async for``, gives messages until the connection is
+    closed; as an asynchronous context manager it closes itself.
+
+    Args:
+        protocol: the connection without I/O.
+        open_timeout: seconds for the opening handshake; ``None`` for no limit.
+        ping_interval: seconds between pings that keep the connection alive; ``None``
+            for none.
+        ping_timeout: seconds for any byte to come after such a ping, else the
+            connection fails with 1011; ``None`` for no limit.
+        close_timeout: seconds for the peer to end the connection once it should;
+            ``None`` for no limit.
+        max_queue: messages that may wait to be received until reading pauses, or a
+            pair of a high and a low mark; ``None`` for no limit.
+        write_limit: bytes that may wait to be written until ``send()`` waits, or a
+            pair of a high and a low mark.
+
+    Attributes:
+        protocol: the connection without I/O.
+        session: messages and deadlines on top of it.
+        transport: what carries the bytes.
+        request: the opening handshake's request, or ``None`` before it.
+        response: the opening handshake's response, or ``None`` before it.
+        logger: where this connection logs.
+
+    """
+
+    # --- questions
+
+    @property
+    def id(self) -> uuid.UUID:
+        """Identifier of the connection, for logs."""
+        return self.protocol.id
+
+    @property
+    def local_address(self) -> Any:
+        """Address of this end: for IP a tuple of host, port and more."""
+        return self.transport.get_extra_info("sockname")
+
+    @property
+    def remote_address(self) -> Any:
+        """Address of the peer: for IP a tuple of host, port and more."""
+        return self.transport.get_extra_info("peername")
+
+    @property
+    def state(self) -> State:
+        """State of the connection."""
+        return self.protocol.state
+
+    @property
+    def subprotocol(self) -> Subprotocol | None:
+        """The subprotocol agreed on, or ``None``."""
+        return self.protocol.subprotocol
+
+    @property
+    def close_code(self) -> int | None:
+        """Close code; 1006 if the peer sent none, ``None`` until it is closed."""
+        return self.protocol.close_code
+
+    @property
+    def close_reason(self) -> str | None:
+        """Close reason of the peer; ``None`` until the connection is closed."""
+        return self.protocol.close_reason
+
+    @property
+    def latency(self) -> float:
+        """Seconds that the latest answered ping took; 0 before the first."""
+        return self.session.latency
+
+    @property
+    def bytes_to_write(self) -> int:
+        """About how many bytes wait until the network takes them."""
+        return self._unsent + self.transport.get_write_buffer_size()
+
+    @property
+    def stats(self) -> Stats:
+        """What the connection has carried so far."""
+        return self.protocol.stats
+
+    # --- messages
+
+    async def recv(self, decode: bool | None = None) -> Data:
+        """Receive the next message.
+
+        It may be cancelled without losing one.
+
+        Args:
+            decode: ``None`` gives ``str`` for text and ``bytes`` for binary; ``True``
+                always gives ``str``, ``False`` always ``bytes``.
+
+        Raises:
+            ConnectionClosed: once it is closed and all messages were received.
+            ConcurrencyError: if another task is receiving.
+            UnicodeDecodeError: if a binary message is to be decoded and is no UTF-8;
+                it is lost then.
+
+        """
+        while True:
+            if self._receiver is not None:
+                raise ConcurrencyError("another task is receiving already")
+            message = self.session.next_message(self._loop.time(), decode)
+            if not self._flush_due:  # it may have read a ping, or go on reading
+                self._flush_soon()
+            if message is not None:
+                return message
+            if self.session.closed:
+                raise self.session.close_exc
+            self._receiver = self._loop.create_future()
+            try:
+                await self._receiver
+            finally:
+                self._receiver = None
+
+    def __aiter__(self) -> AsyncIterator[Data]:
+        return self
+
+    async def __anext__(self) -> Data:
+        try:
+            return await self.recv()
+        except ConnectionClosedOK:
+            raise StopAsyncIteration from None
+
+    async def send(
+        self,
+        message: DataLike | Parts,
+        *,
+        text: bool | None = None,
+        compress: bool | None = None,
+    ) -> None:
+        """Send a message, or a fragmented one if given an iterable of its parts.
+
+        While more than ``write_limit`` bytes wait to be written, it waits; being
+        cancelled then does not take the message back. If parts of a message were
+        sent, and the others cannot be, the connection fails with 1011.
+
+        Args:
+            message: ``str`` is sent as text, what is bytes-like as binary.
+            text: ``True`` or ``False`` to choose otherwise; text must be UTF-8.
+            compress: ``False`` keeps the message out of the compression agreed.
+
+        Raises:
+            ConnectionClosed: if it is closed.
+            TypeError: if a message is of another type, or parts are of two kinds.
+
+        """
+        if isinstance(message, WHOLE):
+            if self._fragmenting is not None and self._fragmenting.locked():
+                async with self._fragmenting:
+                    pass  # until the fragmented messages before it are sent
+            try:
+                self.session.send(message, text=text, compress=compress)
+            except InvalidState as exc:
+                await self._refuse(exc)
+            if self._must_wait(message):
+                await self._drain()
+        elif isinstance(message, Mapping):
+            raise TypeError("a message of parts must not be a mapping")
+        elif isinstance(message, (Iterable, AsyncIterable)):
+            if self._fragmenting is None:
+                self._fragmenting = asyncio.Lock()
+            async with self._fragmenting:
+                await self._send_parts(cast("Parts", message), text, compress)
+        else:
+            kind = type(message).__name__
+            raise TypeError(f"message must be str, bytes-like or iterable, not {kind}")
+
+    # --- pings
+
+    async def ping(self, data: DataLike | None = None) -> asyncio.Future[float]:
+        """Send a ping.
+
+        Args:
+            data: payload of up to 125 bytes; random by default.
+
+        Returns:
+            An awaitable that gives the latency in seconds once the pong came.
+
+        Raises:
+            ConnectionClosed: if it is closed.
+            ConcurrencyError: if a ping with this payload has no answer yet.
+            ProtocolError: if the payload is too long.
+
+        """
+        payload = None if data is None else _to_bytes(data)
+        try:
+            ping = self.session.ping(self._loop.time(), payload)
+        except InvalidState as exc:
+            await self._refuse(exc)
+        waiter = self._pings[ping] = self._loop.create_future()
+        self._flush()
+        return waiter
+
+    async def pong(self, data: DataLike = b"") -> None:
+        """Send a pong that nobody asked for; pings are answered anyway.
+
+        Args:
+            data: payload of up to 125 bytes.
+
+        Raises:
+            ConnectionClosed: if it is closed.
+            ProtocolError: if the payload is too long.
+
+        """
+        try:
+            self.protocol.send_pong(_to_bytes(data))
+        except InvalidState as exc:
+            await self._refuse(exc)
+        self._flush()
+
+    # --- closing
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection, and wait until it is; ``close_timeout`` at most.
+
+        Messages that were not received by then may be lost. To close what is closing
+        or closed changes nothing.
+
+        Args:
+            code: close code.
+            reason: text for developers, up to 123 bytes as UTF-8.
+
+        Raises:
+            ProtocolError: if the code may not be sent, or the reason is too long.
+
+        """
+        self._begin_close(code, reason)
+        await self.wait_closed()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is closed, by whomever."""
+        if not self._lost:
+            await self._wait_in(self._closers)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close(1000 if exc_type is None else 1011)
+
+    # --- inside: sending
+
+    def _must_wait(self, message: DataLike) -> bool:
+        """See that it is written; tell whether the peer is slow."""
+        self._unsent += len(message) + 2  # an empty message has a header too
+        if self._unsent >= self._write_high:
+            self._flush()
+        elif not self._flush_due:
+            self._flush_soon()
+        return self._writing_paused
+
+    async def _drain(self) -> None:
+        """Wait until the peer has taken enough."""
+        while self._writing_paused and not self._lost:
+            await self._wait_in(self._drainers)
+            if self._lost:
+                raise self.session.close_exc
+
+    async def _send_parts(
+        self,
+        parts: Parts,
+        text: bool | None,
+        compress: bool | None,
+    ) -> None:
+        if not isinstance(parts, AsyncIterable):
+            parts = _each(parts)
+        first: DataLike | None = None
+        try:
+            async for part in parts:
+                if first is None:
+                    await self._send_part(part, False, text, compress)
+                    first = part
+                else:
+                    await self._send_part(part, False)
+            if first is not None:
+                await self._send_part("" if isinstance(first, str) else b"", True)
+        finally:
+            if self.session.in_fragmented_message:  # something was raised
+                self._begin_close(1011)
+
+    async def _send_part(
+        self, part: DataLike, fin: bool, *options: bool | None
+    ) -> None:
+        text, compress = options or (None, None)
+        try:
+            self.session.send_fragment(part, fin, text=text, compress=compress)
+        except InvalidState as exc:
+            await self._refuse(exc)
+        if self._must_wait(part):
+            await self._drain()
+
+    # --- inside: the end
+
+    async def _refuse(self, exc: InvalidState) -> NoReturn:
+        """Raise what tells best why nothing can be sent, once that is known."""
+        if self.protocol.state is CONNECTING:
+            raise exc
+        await self.wait_closed()
+        raise self.session.close_exc
+
+
+async def _each(parts: Iterable[DataLike]) -> AsyncIterator[DataLike]:
+    for part in parts:
+        yield part
+
+
+def _to_bytes(data: DataLike) -> BytesLike:
+    return data.encode() if isinstance(data, str) else data
+
+
+def broadcast(
+    connections: Iterable[Connection],
+    message: DataLike,
+    *,
+    text: bool | None = None,
+    raise_exceptions: bool = False,
+) -> None:
+    """Send a message to many connections, without waiting for any.
+
+    Those that are closing, or in the middle of a fragmented message, do not get it.
+    How far a peer is behind is in ``connection.bytes_to_write``.
+
+    Args:
+        connections: to whom.
+        message: ``str`` is sent as text, what is bytes-like as binary.
+        text: ``True`` or ``False`` to choose otherwise; text must be UTF-8.
+        raise_exceptions: whether to raise what went wrong when it was written,
+            instead of logging it. It needs Python 3.11.
+
+    Raises:
+        TypeError: if the message is of another type.
+        ExceptionGroup: with ``raise_exceptions``, of what went wrong.
+
+    """
+    if raise_exceptions and sys.version_info < (3, 11):
+        raise ValueError("raise_exceptions needs Python 3.11")
+    by_session = {connection.session: connection for connection in connections}
+    failures: list[Exception] = []
+    for session in broadcast_to_sessions(by_session, message, text=text):
+        connection = by_session[session]
+        try:
+            connection._flush()
+        except Exception as exc:
+            failures.append(exc)
+            if not raise_exceptions:
+                connection.logger.warning("broadcast failed: %s", exc)
+    if failures and raise_exceptions:
+        group: Any = vars(builtins)["ExceptionGroup"]
+        raise group("broadcast failed", failures)

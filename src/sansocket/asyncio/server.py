@@ -1,0 +1,373 @@
+"""A WebSocket server on asyncio: listen, shake hands, run a handler, shut down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from ..closing import Close
+from ..extensions.permessage_deflate import enable_server_permessage_deflate
+from ..http11 import SERVER
+from ..protocol import OPEN
+from ..server import ServerProtocol
+from ._server_connection import ServerConnection, basic_auth
+from .connection import broadcast
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    import re
+    from collections.abc import (
+        Awaitable,
+        Callable,
+        Generator,
+        Sequence,
+    )
+    from socket import socket
+    from types import TracebackType
+    from typing import Any, TypeAlias
+
+    from typing_extensions import Self
+
+    from ..extensions.base import ServerExtensionFactory
+    from ..typing import LoggerLike, Origin, Subprotocol
+    from ._server_connection import (
+        Handler,
+        ProcessRequest,
+        ProcessResponse,
+        SelectSubprotocol,
+    )
+
+    # Makes connections, and starts to listen for them.
+    MakeConnection: TypeAlias = Callable[["Server"], "ServerConnection"]
+    Listen: TypeAlias = Callable[
+        [Callable[[], asyncio.BaseProtocol]], Awaitable[asyncio.Server]
+    ]
+
+__all__ = [
+    "Server",
+    "ServerConnection",
+    "basic_auth",
+    "broadcast",
+    "serve",
+    "unix_serve",
+]
+
+
+class Server:
+    """A server that ``serve()`` gives: awaited, or entered, it listens.
+
+    Leaving the context closes it and waits until all handlers have returned.
+
+    Args:
+        handler: called with each connection that is open.
+        make_connection: makes a connection, which shakes hands itself.
+        listen: starts to listen.
+        hooks: ``process_request``, ``process_response`` and ``server_header``.
+        logger: where the server logs.
+
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        make_connection: MakeConnection,
+        listen: Listen,
+        hooks: dict[str, Any],
+        logger: LoggerLike,
+    ) -> None:
+        self.handler = handler
+        self.logger = logger
+        self._make_connection = make_connection
+        self._listen = listen
+        self._hooks = hooks
+        self._listener: asyncio.Server | None = None
+        self._closing = False
+        self._connections: set[ServerConnection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiters: list[asyncio.Future[None]] = []  # for the end
+
+    # --- questions
+
+    @property
+    def connections(self) -> set[ServerConnection]:
+        """The connections that are open."""
+        return {one for one in self._connections if one.protocol.state is OPEN}
+
+    @property
+    def sockets(self) -> tuple[socket, ...]:
+        """The sockets that listen."""
+        return () if self._listener is None else tuple(self._listener.sockets)
+
+    def is_serving(self) -> bool:
+        """Whether it accepts connections."""
+        return self._listener is not None and self._listener.is_serving()
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that it runs on."""
+        return self._running().get_loop()
+
+    # --- commands
+
+    async def start_serving(self) -> None:
+        """Accept connections, if it was made with ``start_serving=False``."""
+        await self._running().start_serving()
+
+    async def serve_forever(self) -> None:
+        """Accept connections until cancelled; ``close()`` cancels it too.
+
+        Raises:
+            asyncio.CancelledError: at the end.
+
+        """
+        await self.start_serving()
+        await self._wait()
+        raise asyncio.CancelledError
+
+    def close(
+        self, close_connections: bool = True, code: int = 1001, reason: str = ""
+    ) -> None:
+        """Stop to listen, and begin to close the connections.
+
+        Args:
+            close_connections: ``False`` lets them go on until their handlers return.
+            code: close code.
+            reason: text for developers.
+
+        Raises:
+            ProtocolError: if the code may not be sent, or the reason is too long.
+
+        """
+        Close(code, reason).serialize()
+        self._closing = True
+        if self._listener is not None:
+            self._listener.close()
+        if close_connections:
+            for connection in [*self._connections]:
+                connection._go_away(code, reason)
+        self._check_end()
+
+    async def wait_closed(self) -> None:
+        """Wait until it is closed, connections are gone and handlers returned."""
+        if not self._ended():
+            await self._wait()
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self._begin().__await__()
+
+    async def __aenter__(self) -> Self:
+        return await self._begin()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        await self.wait_closed()
+
+    # --- inside
+
+    async def _begin(self) -> Self:
+        if self._listener is None:
+            self._listener = await self._listen(lambda: self._make_connection(self))
+        return self
+
+    def _running(self) -> asyncio.Server:
+        if self._listener is None:
+            raise RuntimeError("the server was not started; await it first")
+        return self._listener
+
+    def _add(self, connection: ServerConnection) -> None:
+        """Note a connection."""
+        self._connections.add(connection)
+        if self._closing:
+            connection.transport.abort()
+
+    def _remove(self, connection: ServerConnection) -> None:
+        """Forget a connection that is lost."""
+        self._connections.discard(connection)
+        self._check_end()
+
+    def _start(self, connection: ServerConnection) -> asyncio.Task[None]:
+        """Start the task of a connection, whose request has come."""
+        task = asyncio.get_running_loop().create_task(self._run(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+        return task
+
+    async def _run(self, connection: ServerConnection) -> None:
+        if await connection._shake_hands(**self._hooks):
+            await connection._handle(self.handler)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._check_end()
+
+    def _ended(self) -> bool:
+        return self._closing and not self._connections and not self._tasks
+
+    def _check_end(self) -> None:
+        if self._ended():
+            for waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    async def _wait(self) -> None:
+        """Wait for the end."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.remove(waiter)
+
+
+def serve(
+    handler: Handler,
+    host: str | Sequence[str] | None = None,
+    port: int | None = None,
+    *,
+    origins: Sequence[Origin | re.Pattern[str] | None] | None = None,
+    extensions: Sequence[ServerExtensionFactory] | None = None,
+    subprotocols: Sequence[Subprotocol] | None = None,
+    select_subprotocol: SelectSubprotocol | None = None,
+    compression: str | None = "deflate",
+    process_request: ProcessRequest | None = None,
+    process_response: ProcessResponse | None = None,
+    server_header: str | None = SERVER,
+    open_timeout: float | None = 10,
+    ping_interval: float | None = 20,
+    ping_timeout: float | None = 20,
+    close_timeout: float | None = 10,
+    max_size: int | tuple[int | None, int | None] | None = 2**20,
+    max_queue: int | tuple[int, int] | None = 16,
+    write_limit: int | tuple[int, int | None] = 2**15,
+    logger: LoggerLike | None = None,
+    create_connection: type[ServerConnection] | None = None,
+    **kwargs: Any,
+) -> Server:
+    """Make a WebSocket server, which listens once it is awaited or entered::
+
+        async with serve(handler, "localhost", 8765) as server:
+            await server.serve_forever()
+
+    When the handler returns, its connection is closed with 1000; when it raises,
+    with 1011, and the log tells why.
+
+    Args:
+        handler: coroutine function that is called with each open connection.
+        host: as for ``loop.create_server()``.
+        port: as for ``loop.create_server()``.
+        origins: acceptable values of ``Origin``; see ``ServerProtocol``.
+        extensions: factories of extensions, in the order in which they are tried.
+        subprotocols: supported ones, most preferred first.
+        select_subprotocol: picks one; called with the connection and the client's
+            list.
+        compression: ``"deflate"`` for permessage-deflate, ``None`` for none.
+        process_request: called with the connection and the request; a response that
+            it returns, plain or awaited, is sent instead of the handshake.
+        process_response: called with the connection, the request and the response;
+            it may change that, or return another one, plain or awaited.
+        server_header: value of ``Server`` in responses; ``None`` for none.
+        open_timeout: seconds for the opening handshake; ``None`` for no limit.
+        ping_interval: seconds between pings that keep a connection alive; ``None``
+            for none.
+        ping_timeout: seconds for any byte to come after such a ping, else the
+            connection fails with 1011; ``None`` for no limit.
+        close_timeout: seconds for a peer to end its connection once it should;
+            ``None`` for no limit.
+        max_size: largest incoming message in bytes; see ``ServerProtocol``.
+        max_queue: messages that may wait to be received until reading pauses.
+        write_limit: bytes that may wait to be written until ``send()`` waits.
+        logger: where to log; ``sansocket.server`` by default.
+        create_connection: class of the connections.
+        **kwargs: further arguments of ``loop.create_server()``, such as ``ssl`` and
+            ``sock``.
+
+    """
+    extensions = _with_compression(extensions, compression)
+    connection_class = create_connection or ServerConnection
+    timeouts: dict[str, Any] = {
+        "open_timeout": open_timeout,
+        "ping_interval": ping_interval,
+        "ping_timeout": ping_timeout,
+        "close_timeout": close_timeout,
+        "max_queue": max_queue,
+        "write_limit": write_limit,
+    }
+
+    def make_connection(server: Server) -> ServerConnection:
+        def select(
+            protocol: ServerProtocol, offered: Sequence[Subprotocol]
+        ) -> Subprotocol | None:
+            assert select_subprotocol is not None
+            return select_subprotocol(connection, offered)
+
+        protocol = ServerProtocol(
+            origins=origins,
+            extensions=extensions,
+            subprotocols=subprotocols,
+            select_subprotocol=None if select_subprotocol is None else select,
+            max_size=max_size,
+            logger=logger,
+        )
+        connection = connection_class(protocol, server, **timeouts)
+        return connection
+
+    hooks = {
+        "process_request": process_request,
+        "process_response": process_response,
+        "server_header": server_header,
+    }
+    if kwargs.get("ssl") is not None:
+        kwargs.setdefault("ssl_handshake_timeout", open_timeout)
+    return Server(
+        handler,
+        make_connection,
+        _listen(host, port, kwargs),
+        hooks,
+        logger or logging.getLogger("sansocket.server"),
+    )
+
+
+def unix_serve(
+    handler: Handler, path: str | os.PathLike[str] | None = None, **kwargs: Any
+) -> Server:
+    """Make a WebSocket server on a Unix socket.
+
+    Args:
+        handler: as for ``serve()``.
+        path: of the socket.
+        **kwargs: as for ``serve()``; others go to ``loop.create_unix_server()``.
+
+    """
+    return serve(handler, unix=True, path=path, **kwargs)
+
+
+def _listen(host: Any, port: int | None, kwargs: dict[str, Any]) -> Listen:
+    """How to listen: on a Unix socket, or by TCP."""
+    if kwargs.pop("unix", False):
+
+        async def listen(factory: Callable[[], Any]) -> asyncio.Server:
+            loop = asyncio.get_running_loop()
+            return await loop.create_unix_server(factory, **kwargs)
+
+    else:
+
+        async def listen(factory: Callable[[], Any]) -> asyncio.Server:
+            loop = asyncio.get_running_loop()
+            return await loop.create_server(factory, host, port, **kwargs)
+
+    return listen
+
+
+def _with_compression(
+    extensions: Sequence[ServerExtensionFactory] | None, compression: str | None
+) -> Sequence[ServerExtensionFactory] | None:
+    if compression is None:
+        return extensions
+    if compression != "deflate":
+        raise ValueError(f"compression must be 'deflate' or None, not {compression!r}")
+    return enable_server_permessage_deflate(extensions)
