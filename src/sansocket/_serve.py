@@ -286,7 +286,8 @@ class EchoConnection(asyncio.Protocol):
     def half_close(self) -> None:
         """End our direction; the peer may still be sending."""
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            with contextlib.suppress(OSError):  # the peer has reset the connection
+                self.transport.write_eof()
         elif self.protocol.parser_exc is None:
             self.transport.close()
         else:
