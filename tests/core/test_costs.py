@@ -9,17 +9,17 @@ import pytest
 
 from .costs import Cost, cost
 from .floods import FLOODS, Flood, may_hold, run
+from .table import each
 
 FORMS_OF = {True: "compiled", False: "pure"}
 
 
-@pytest.mark.parametrize(
-    "flood", FLOODS, ids=[f"{flood.sec}: {flood.name}" for flood in FLOODS]
-)
+@each("flood", FLOODS, ids=[f"{flood.sec}: {flood.name}" for flood in FLOODS])
 def test_floods(impl: Any, flood: Flood) -> None:
     """Work at n and at 4n, memory at both, and what becomes of the connection."""
     form = FORMS_OF[impl._kernels.COMPILED]
-    for side in flood.sides:
+    # Interpreted, one side stands for both, since counting lines takes long.
+    for side in flood.sides if form == "compiled" else flood.sides[:1]:
         runs = [run(flood, impl, side, size) for size in (flood.size, 4 * flood.size)]
         some, more = (one.cost for one in runs)
         assert some.is_linear(more), (side, some, more)
@@ -95,13 +95,14 @@ def test_the_helper_counts_memory() -> None:
     kept: list[bytes] = []
 
     def steps() -> Iterator[None]:
-        kept.append(bytes(10_000))
+        kept.append(bytes(100_000))
         yield
-        len(bytes(50_000))
+        len(bytes(500_000))
         yield
 
+    # Other code may run meanwhile, and keep a little: what is collected, for example.
     spent = cost(steps())
-    assert 10_000 < spent.held < 11_000
-    assert 60_000 < spent.peak < 61_000
-    assert spent.copied == pytest.approx(60_000, abs=1000)
+    assert 100_000 < spent.held < 110_000
+    assert 600_000 < spent.peak < 610_000
+    assert spent.copied == pytest.approx(600_000, abs=10_000)
     assert isinstance(spent, Cost)

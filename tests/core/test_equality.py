@@ -45,8 +45,8 @@ from .support import (
     wire,
 )
 
-few = settings(max_examples=25, deadline=None, database=None)
-more = settings(few, max_examples=40)
+few = settings(max_examples=15, deadline=None, database=None)
+more = settings(few, max_examples=25)
 
 texts = st.text(max_size=40).map(str.encode)
 payloads = st.one_of(

@@ -148,7 +148,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     start=st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n"]),
     data=st.lists(st.sampled_from(PIECES), max_size=9).map(b"".join),

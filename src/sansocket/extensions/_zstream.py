@@ -54,31 +54,32 @@ class Inflater:
 
         """
         try:
-            payload = self._run(data, limit)
+            payload = self._take(data[:_PIECE], limit, limit)
+            if len(data) > _PIECE or self._stream.eof:
+                payload = self._go_on(payload, data, limit)
         except zlib.error:
             raise ProtocolError("compressed data is not valid") from None
         if final and not self._message_ends():
             raise ProtocolError("compressed message ends inside a block")
         return payload
 
-    def _run(self, data: bytes, limit: int) -> bytes:
-        room, start, size = limit, 0, _PIECE
-        chunks: list[bytes] = []
-        while start < len(data):
-            piece = data[start : start + size]
-            fresh = self._take(piece, room, limit)
-            if len(piece) == len(data) and not self._stream.eof:
-                return fresh
-            chunks.append(fresh)
-            room -= len(fresh)
-            start += len(piece) - len(self._stream.unused_data)
+    def _go_on(self, payload: bytes, data: bytes, limit: int) -> bytes:
+        """Decompress what is left of the data behind its first piece or block."""
+        chunks, room, size = [payload], limit - len(payload), _PIECE
+        start = len(data[:size]) - len(self._stream.unused_data)
+        while True:
             if self._stream.eof:
                 # After a block with BFINAL go on, with the window kept (section
                 # 7.2.3.4); little at a time: each such block copies what is behind.
                 window = b"".join(self._recent)[-(1 << self._bits) :]
                 self._stream = zlib.decompressobj(-self._bits, window)
                 size = _SMALL_PIECE
-        return b"".join(chunks)
+            if start >= len(data):
+                return b"".join(chunks)
+            piece = data[start : start + size]
+            chunks.append(self._take(piece, room, limit))
+            room -= len(chunks[-1])
+            start += len(piece) - len(self._stream.unused_data)
 
     def _take(self, data: bytes, room: int, limit: int) -> bytes:
         """Decompress a piece, up to one byte over the room, which is too much.
@@ -95,10 +96,11 @@ class Inflater:
             made = len(chunk)
             if made > room:
                 raise PayloadTooBig(None, limit)
-            self._recent.append(chunk)
+            recent = self._recent
+            recent.append(chunk)
             self._recent_size += made
-            if self._recent_size > 2 * _WINDOW or len(self._recent) > _CHUNKS:
-                self._recent = [b"".join(self._recent)[-_WINDOW:]]
+            if self._recent_size > 2 * _WINDOW or len(recent) > _CHUNKS:
+                self._recent = [b"".join(recent)[-_WINDOW:]]
                 self._recent_size = len(self._recent[0])
             # If it left some of its room, zlib has taken all it could.
             if made < size or self._stream.eof:
