@@ -27,6 +27,7 @@ cdef class Session:
     cdef double _look_ahead_at
     cdef Inbox _inbox
     cdef bint _wanted
+    cdef bint _part_wanted
     cdef list _writes
     cdef bint _opened
     cdef bint _ended

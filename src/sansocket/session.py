@@ -106,6 +106,7 @@ class Session:
         self._close_by = _NEVER
         self._look_ahead_at = _NEVER
         self._wanted = False  # whether the application waits for a message
+        self._part_wanted = False  # whether a part of it will do
         self._writes: list[bytes] = []
         self._opened = False
         self._ended = False  # whether the end of the stream came
@@ -126,8 +127,10 @@ class Session:
 
     @property
     def ready(self) -> bool:
-        """Whether who waits should call ``next_message()`` again."""
-        return bool(self._inbox) or self.protocol._state == _CLOSED
+        """Whether who waits should call ``next_message()`` or ``next_part()`` again."""
+        if self._part_wanted or self.protocol._state == _CLOSED:
+            return True
+        return bool(self._inbox)
 
     @property
     def close_exc(self) -> ConnectionClosed:
@@ -229,7 +232,7 @@ class Session:
             raise ConcurrencyError("a message is being received in parts")
         self._read_if_empty(now)
         if not self._inbox:
-            self._wanted = True
+            self._wanted, self._part_wanted = True, False
             return None
         try:
             return self._inbox.take(decode)
@@ -260,7 +263,7 @@ class Session:
         arriving = None if self._inbox else self.protocol.take_payload()
         part = self._inbox.take_part(arriving, decode)
         if part is None:
-            self._wanted = True
+            self._wanted = self._part_wanted = True
             self._resume(now)
         else:
             self._taken(now)
@@ -391,7 +394,7 @@ class Session:
 
     def _taken(self, now: float) -> None:
         """The application has got something."""
-        self._wanted = False
+        self._wanted = self._part_wanted = False
         if self._inbox.is_low():
             self._resume(now)
 

@@ -25,8 +25,7 @@ CLASSES = [
     (ours.ClientConnection, websockets.asyncio.client.ClientConnection),
     (ours.Server, websockets.asyncio.server.Server),
 ]
-# What is to follow, and methods that applications do not call.
-MISSING = {"recv_streaming"}
+# Methods that applications do not call.
 INSIDE = {
     *("acknowledge_pings", "close_exc", "data_received", "drain", "handshake"),
     *("keepalive", "process_event", "send_context", "send_data", "start_keepalive"),
@@ -69,7 +68,7 @@ def arguments(function: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(("mine", "theirs"), CLASSES)
 def test_methods(mine: type, theirs: type) -> None:
     for name, member in vars(theirs).items():
-        if name.startswith("_") or name in MISSING | INSIDE:
+        if name.startswith("_") or name in INSIDE:
             continue
         assert hasattr(mine, name), name
         if inspect.isfunction(member):

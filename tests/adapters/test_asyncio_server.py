@@ -261,6 +261,53 @@ class TestReceiving:
 
         run(main())
 
+    @pytest.mark.parametrize("message", ["text \u20ac" * 30_000, bytes(200_000)])
+    @pytest.mark.parametrize("fragmented", [False, True])
+    def test_a_message_in_parts(
+        self, run: Run, message: str | bytes, fragmented: bool
+    ) -> None:
+        """As they arrive; a single frame, too. Then whole messages again."""
+        received: list[list[Any]] = []
+
+        async def handler(connection: ServerConnection) -> None:
+            received.append([part async for part in connection.recv_streaming()])
+            await connection.send(await connection.recv())
+
+        async def main() -> None:
+            async with (
+                serving(handler) as (_, url),
+                connect(url, proxy=None, compression=None) as client,
+            ):
+                half = len(message) // 2
+                parts: Any = [message[:half], message[half:]]
+                await client.send(parts if fragmented else message)
+                await client.send("next")
+                assert await client.recv() == "next"
+
+        run(main())
+        (parts,) = received
+        assert len(parts) > 1
+        assert type(message)().join(parts) == message
+
+    def test_a_message_in_parts_that_does_not_end(self, run: Run) -> None:
+        seen: list[Any] = []
+
+        async def handler(connection: ServerConnection) -> None:
+            with pytest.raises(ConnectionClosed):
+                async for part in connection.recv_streaming():
+                    seen.append(part)
+                    with pytest.raises(ConcurrencyError):
+                        await connection.recv()
+            seen.append("end")
+
+        async def main() -> None:
+            async with serving(handler) as (server, _), await opened(server) as peer:
+                peer.send_frame(TEXT, b"part")
+                await until(lambda: seen == ["part"])
+
+        run(main())
+        assert seen == ["part", "end"]
+
     def test_cancelling_loses_nothing(self, run: Run) -> None:
         """Not even in the turn of the loop in which the message comes."""
 

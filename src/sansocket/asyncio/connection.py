@@ -140,13 +140,50 @@ class Connection(Link):
                 self._flush_soon()
             if message is not None:
                 return message
-            if self.session.closed:
-                raise self.session.close_exc
-            self._receiver = self._loop.create_future()
-            try:
-                await self._receiver
-            finally:
-                self._receiver = None
+            await self._more()
+
+    async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]:
+        """Receive the next message in parts, as they arrive::
+
+            async for part in connection.recv_streaming():
+                ...
+
+        A part of a single huge frame counts as well, unless it is compressed, and no
+        more than one read is kept for who is slow. The message has to be received to
+        its end before ``recv()`` can be called again.
+
+        Args:
+            decode: as for ``recv()``; text is never cut inside of a character.
+
+        Raises:
+            ConnectionClosed: if it is closed before the message ends.
+            ConcurrencyError: if another task is receiving.
+            UnicodeDecodeError: if a binary message is to be decoded and is no UTF-8.
+
+        """
+        fin = False
+        while not fin:
+            if self._receiver is not None:
+                raise ConcurrencyError("another task is receiving already")
+            found = self.session.next_part(self._loop.time(), decode)
+            if not self._flush_due:
+                self._flush_soon()
+            if found is None:
+                await self._more()
+                continue
+            part, fin = found
+            if part:
+                yield part
+
+    async def _more(self) -> None:
+        """Wait until more has come."""
+        if self.session.closed:
+            raise self.session.close_exc
+        self._receiver = self._loop.create_future()
+        try:
+            await self._receiver
+        finally:
+            self._receiver = None
 
     def __aiter__(self) -> AsyncIterator[Data]:
         return self
