@@ -292,12 +292,15 @@ class TestReceiving:
     def test_a_message_in_parts_that_does_not_end(self, run: Run) -> None:
         seen: list[Any] = []
 
+        async def take(connection: ServerConnection) -> None:
+            async for part in connection.recv_streaming():
+                seen.append(part)
+                with pytest.raises(ConcurrencyError):
+                    await connection.recv()
+
         async def handler(connection: ServerConnection) -> None:
             with pytest.raises(ConnectionClosed):
-                async for part in connection.recv_streaming():
-                    seen.append(part)
-                    with pytest.raises(ConcurrencyError):
-                        await connection.recv()
+                await take(connection)
             seen.append("end")
 
         async def main() -> None:
