@@ -32,9 +32,9 @@ from .fault_scenarios import Scenario, scenarios
 from .pure import load_pure
 
 MOST = 2000  # allocations that no call needs
-# How many fail in a row. More than one can be too much while the first is handled: for
-# CPython 3.11 itself, which has crashed with 10 in the interpreted form, and for code of
-# Cython 3.3.1, which may release a traceback that it could not make.
+# How many fail in a row. More than one can be too much while the first is handled:
+# CPython 3.11 itself has crashed with 10, in the interpreted form, and code of Cython
+# 3.3.1 may release a traceback that it could not make.
 IN_A_ROW = {"pure": (1,), "compiled": (1,)}
 FEW = 16  # allocations of a call that are tried all, whatever the step
 
