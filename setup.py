@@ -18,10 +18,14 @@ COMPILED = [
     "_inbox",
     "_kernels",
     "_liveness",
+    "_outbox",
     "_parser",
     "_responses",
     "_sender",
     "_status",
+    "asyncio._link",
+    "asyncio._waiter",
+    "asyncio.connection",
     "datastructures",
     "extensions._zstream",
     "extensions.base",
@@ -39,6 +43,8 @@ DIRECTIVES = {
     "boundscheck": False,
     "initializedcheck": False,
     "binding": False,
+    "embedsignature": True,
+    "embedsignature.format": "clinic",
 }
 # Debug information would be most of the size, and a quarter of the time to build.
 FLAGS = [] if sys.platform == "win32" else ["-O3", "-funroll-loops", "-g0"]

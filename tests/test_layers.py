@@ -33,7 +33,7 @@ LAYERS = {
     4: ["_parser", "_sender", "_status", "protocol", "handshake", "server", "client"],
     5: ["_inbox", "_liveness", "_outbox", "session"],
     7: [
-        *("_serve", "asyncio._link", "asyncio.connection"),
+        *("_serve", "asyncio._waiter", "asyncio._link", "asyncio.connection"),
         *("asyncio._server_connection", "asyncio.server", "asyncio.client", "asyncio"),
     ],
     8: ["cli", "__main__"],

@@ -1,17 +1,24 @@
+cimport cython
+
+
 cdef class Inbox:
     cdef readonly bint in_parts
+    cdef readonly Py_ssize_t size
     cdef double _high
     cdef Py_ssize_t _low
-    cdef object _queue
+    cdef list _younger
+    cdef list _older
     cdef int _opcode
     cdef list _parts
     cdef object _decoder
-    cdef Py_ssize_t _size
 
-    cpdef bint is_full(self) noexcept
-    cpdef bint is_low(self) noexcept
+    cdef bint is_full(self) noexcept
+    cdef bint is_low(self) noexcept
     cpdef lift_limit(self)
     cpdef add(self, int opcode, bytes data, bint fin)
     cdef _enqueue(self, int opcode, bytes data)
+    cdef tuple _dequeue(self)
+    @cython.locals(opcode=int, data=bytes)
     cpdef take(self, object decode)
+    @cython.locals(opcode=int, data=bytes)
     cpdef take_part(self, object arriving, object decode)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from codecs import getincrementaldecoder
-from collections import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,29 +19,30 @@ class Inbox:
             a quarter of them. Or a pair of these numbers. ``None`` for no limit.
 
     Attributes:
+        size: messages that wait.
         in_parts: whether a message was taken in part, but not to its end.
 
     """
 
     def __init__(self, max_queue: int | tuple[int, int] | None) -> None:
         self._high, self._low = _marks(max_queue)
-        self._queue: deque[tuple[int, bytes]] = deque()  # opcode and data
-        self._size = 0  # of the queue
+        self.size = 0
+        # Opcode and data of messages, the oldest first; and of those before them, the
+        # oldest last. So both ends of the queue are ends of lists.
+        self._younger: list[tuple[int, bytes]] = []
+        self._older: list[tuple[int, bytes]] = []
         self._opcode = 0  # of the message whose frames are in _parts
         self._parts: list[bytes] = []
         self._decoder: IncrementalDecoder | None = None  # of what is taken in parts
         self.in_parts = False
 
-    def __len__(self) -> int:
-        return self._size
-
     def is_full(self) -> bool:
         """Whether the high mark is reached."""
-        return self._size >= self._high
+        return self.size >= self._high
 
     def is_low(self) -> bool:
         """Whether it has emptied to the low mark."""
-        return self._size <= self._low
+        return self.size <= self._low
 
     def lift_limit(self) -> None:
         """Take as many messages as come."""
@@ -62,14 +62,20 @@ class Inbox:
             self._enqueue(self._opcode, data)
 
     def _enqueue(self, opcode: int, data: bytes) -> None:
-        if self._size < self._high:
-            self._queue.append((opcode, data))
-            self._size += 1
+        if self.size < self._high:
+            self._younger.append((opcode, data))
+            self.size += 1
+
+    def _dequeue(self) -> tuple[int, bytes]:
+        if not self._older:
+            self._older, self._younger = self._younger, self._older
+            self._older.reverse()
+        self.size -= 1
+        return self._older.pop()
 
     def take(self, decode: bool | None) -> str | bytes:
         """Take the first message; ``decode`` as for ``Session.next_message()``."""
-        self._size -= 1
-        opcode, data = self._queue.popleft()
+        opcode, data = self._dequeue()
         if decode is None:
             decode = opcode == 0x1
         return data.decode() if decode else data
@@ -84,10 +90,9 @@ class Inbox:
             decode: as for ``Session.next_message()``.
 
         """
-        fin = self._size > 0
+        fin = self.size > 0
         if fin:
-            self._size -= 1
-            opcode, data = self._queue.popleft()
+            opcode, data = self._dequeue()
         else:
             if arriving is not None:
                 self._opcode = arriving[0]

@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 cpdef bytes take(const unsigned char *data, Py_ssize_t start, Py_ssize_t length,
                  bint masked)
+cpdef bytes start_of(bytearray buffer, Py_ssize_t size)
 cpdef object blank(type kind)
 cpdef uint64_t uint64(const unsigned char *data, Py_ssize_t start) noexcept
 cpdef int32_t utf8(int32_t state, const unsigned char *data, Py_ssize_t start,

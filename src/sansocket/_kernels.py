@@ -67,6 +67,11 @@ def take(data: bytes, start: int, length: int, masked: bool) -> bytes:
     return mask(payload, data[start - 4 : start]) if masked else payload
 
 
+def start_of(buffer: bytearray, size: int) -> bytes:
+    """Copy the first bytes of a buffer."""
+    return bytes(memoryview(buffer)[:size])
+
+
 blank = object.__new__
 """Make an instance without ``__init__``, of a class that makes no cycles: compiled,
 it is hidden from the cycle collector, which many frames in a row would wake."""

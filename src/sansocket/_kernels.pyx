@@ -7,6 +7,7 @@ import os
 from . import environment
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport (
     PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
 )
@@ -70,6 +71,12 @@ cpdef bytes take(const unsigned char *data, Py_ssize_t start, Py_ssize_t length,
         sansocket_mask(<unsigned char *>PyBytes_AS_STRING(payload), data + start,
                        <size_t>length, load_key(data + start - 4))
     return payload
+
+
+cpdef bytes start_of(bytearray buffer, Py_ssize_t size):
+    if size > PyByteArray_GET_SIZE(buffer):
+        raise ValueError("the buffer is shorter than that")
+    return PyBytes_FromStringAndSize(PyByteArray_AS_STRING(buffer), size)
 
 
 cpdef object blank(type kind):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .session import Session
     from .typing import BytesLike
 
-__all__ = ["broadcast", "encoded"]
+__all__ = ["broadcast", "payload_of"]
 
 
 def broadcast(
@@ -19,7 +19,8 @@ def broadcast(
 ) -> list[Session]:
     """Send one message to all that can take it now, and return these: not those that
     are closing, or in the middle of a fragmented message."""
-    data, text = encoded(message, text)
+    data = payload_of(message)
+    text = isinstance(message, str) if text is None else text
     able = [one for one in sessions if one.protocol.state is OPEN]
     able = [one for one in able if not one.in_fragmented_message]
     for session in able:
@@ -27,11 +28,11 @@ def broadcast(
     return able
 
 
-def encoded(message: str | BytesLike, text: bool | None) -> tuple[BytesLike, bool]:
-    """The payload of a message, and whether it is text."""
+def payload_of(message: str | BytesLike) -> BytesLike:
+    """What travels of a message: text as UTF-8, bytes as they are."""
     if isinstance(message, str):
-        return message.encode(), text is not False
+        return message.encode()
     if not isinstance(message, (bytes, bytearray, memoryview)):
         kind = type(message).__name__
         raise TypeError(f"message must be str or bytes-like, not {kind}")
-    return message, text is True
+    return message

@@ -30,11 +30,12 @@ cdef class FrameSender(FrameParser):
     cdef object _begin_sender(
         self, bint client, object logger, object max_size, object max_fragments,
         object max_inflated_size)
+    cdef list _take_writes(self)
     cdef object _check_control(self)
     cdef object _refuse_to_send(self)
     cdef object _queue(self, bytes data)
     @cython.locals(first=int)
-    cdef object _queue_data(self, int opcode, object data, bint fin, object compress)
+    cdef object _send_data(self, int opcode, object data, bint fin, object compress)
     @cython.locals(head=bytes, frame=bytes)
     cdef object _queue_frame(self, int first, object data)
     @cython.locals(opcode=int, compressed=bint)

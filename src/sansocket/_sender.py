@@ -77,9 +77,7 @@ class FrameSender(FrameParser):
             ProtocolError: if no fragmented message is under way.
 
         """
-        if self._state != _OPEN or self.eof_sent:
-            self._refuse_to_send()
-        self._queue_data(0x0, data, fin, None)
+        self._send_data(0x0, data, fin, None)
 
     def send_text(
         self, data: BytesLike, fin: bool = True, *, compress: bool | None = None
@@ -97,9 +95,7 @@ class FrameSender(FrameParser):
             ProtocolError: if a fragmented message is under way.
 
         """
-        if self._state != _OPEN or self.eof_sent:
-            self._refuse_to_send()
-        self._queue_data(0x1, data, fin, compress)
+        self._send_data(0x1, data, fin, compress)
 
     def send_binary(
         self, data: BytesLike, fin: bool = True, *, compress: bool | None = None
@@ -116,9 +112,7 @@ class FrameSender(FrameParser):
             ProtocolError: if a fragmented message is under way.
 
         """
-        if self._state != _OPEN or self.eof_sent:
-            self._refuse_to_send()
-        self._queue_data(0x2, data, fin, compress)
+        self._send_data(0x2, data, fin, compress)
 
     def send_ping(self, data: BytesLike) -> None:
         """Send a ping (RFC 6455, section 5.5.2).
@@ -169,6 +163,11 @@ class FrameSender(FrameParser):
 
         The empty string ``SEND_EOF``, always last, asks to half-close the connection.
         """
+        return self._take_writes()
+
+    # --- inside
+
+    def _take_writes(self) -> list[bytes]:
         writes = self._writes
         if not writes and self._pong is None:
             return []
@@ -179,8 +178,6 @@ class FrameSender(FrameParser):
                 self._build_pong()
         self._writes = []
         return writes
-
-    # --- inside
 
     def _check_control(self) -> None:
         """Control frames may go out until the peer's close frame has come."""
@@ -197,10 +194,12 @@ class FrameSender(FrameParser):
         self._bytes_sent += len(data)
         self._writes.append(data)  # last, as it may be called again if this raises
 
-    def _queue_data(
+    def _send_data(
         self, opcode: int, data: BytesLike, fin: bool, compress: bool | None
     ) -> None:
         """Queue a data frame; nothing changes if this raises."""
+        if self._state != _OPEN or self.eof_sent:
+            self._refuse_to_send()
         if opcode == 0:
             if not self._sending:
                 raise ProtocolError("no fragmented message is under way")

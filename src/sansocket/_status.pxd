@@ -18,3 +18,4 @@ cdef class ConnectionStatus(FrameSender):
     cdef uint64_t _bytes_received
 
     cdef object _begin_status(self, object side)
+    cdef Py_ssize_t _unread(self)

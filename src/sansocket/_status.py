@@ -88,6 +88,9 @@ class ConnectionStatus(FrameSender):
     def bytes_unread(self) -> int:
         """Bytes that came, but belong to no frame that was read, nor to a payload that
         is arriving."""
+        return self._unread()
+
+    def _unread(self) -> int:
         return len(self._data) - self._pos
 
     @property

@@ -20,6 +20,8 @@ cdef class Protocol(ConnectionStatus):
         bint validate_utf8, object max_fragments, object max_inflated_size)
     @cython.locals(fresh=bytes, payload=_kernels.Payload)
     cpdef receive_data(self, object data)
+    cdef object _feed(self, object data)
+    cdef object _pull(self)
     cdef object _take(self, bytes fresh)
     cdef object _read_frames(self, Py_ssize_t limit)
     cdef object _receive_control(self, Frame frame)

@@ -197,8 +197,7 @@ class Protocol(ConnectionStatus):
         event if each ping is to be answered, not just the latest. Arguments and
         errors are those of ``receive_data()``.
         """
-        self._pulled = True
-        self._take(_kernels.as_bytes(data))
+        self._feed(data)
 
     def next_event(self) -> Event | None:
         """Read on until there is an event: a handshake message, or one frame.
@@ -206,11 +205,7 @@ class Protocol(ConnectionStatus):
         ``None`` if that needs more bytes, or if nothing more is to be read. A
         violation counts only once all events before it were taken.
         """
-        if not self._events and self._phase == _FRAMES:
-            self._read_frames(1)
-            if not self._events:
-                self._check_held()
-        return self._events.pop(0) if self._events else None
+        return self._pull()
 
     def receive_eof(self) -> None:
         """Take the end of the stream from the network.
@@ -314,6 +309,17 @@ class Protocol(ConnectionStatus):
         self._finish_input()
 
     # --- inside: receiving
+
+    def _feed(self, data: BytesLike) -> None:
+        self._pulled = True
+        self._take(_kernels.as_bytes(data))
+
+    def _pull(self) -> Event | None:
+        if not self._events and self._phase == _FRAMES:
+            self._read_frames(1)
+            if not self._events:
+                self._check_held()
+        return self._events.pop(0) if self._events else None
 
     def _take(self, fresh: bytes) -> None:
         """Put bytes where they belong; a handshake message is read at once."""

@@ -3,10 +3,11 @@ cimport cython
 from . cimport _kernels
 from ._inbox cimport Inbox
 from ._liveness cimport Liveness
+from ._outbox cimport payload_of
 from .frames cimport Frame
 from .protocol cimport Protocol
 
-cdef double _NEVER
+cdef double _NEVER, _LOOK_AHEAD
 cdef int _OPEN, _CLOSING, _CLOSED
 
 
@@ -33,6 +34,13 @@ cdef class Session:
     cdef bint _ended
     cdef object _fragmented
 
+    cpdef receive_data(self, object data, double now)
+    cpdef next_message(self, double now, object decode=*)
+    cpdef list data_to_send(self)
+    cdef bint _is_closed(self)
+    cdef bint _is_ready(self)
+    @cython.locals(as_text=bint)
+    cdef _send(self, object message, object text, object compress)
     cdef _read_if_empty(self, double now)
     cdef _taken(self, double now)
     cdef _resume(self, double now)

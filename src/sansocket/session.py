@@ -24,7 +24,7 @@ from __future__ import annotations
 from . import _kernels
 from ._inbox import Inbox
 from ._liveness import NEVER, Liveness, Ping
-from ._outbox import broadcast, encoded
+from ._outbox import broadcast, payload_of
 from .closing import Close
 from .constants import CLOSED, CLOSING, OPEN, CloseCode, Transport
 from .exceptions import ConcurrencyError
@@ -48,7 +48,7 @@ __all__ = ["Ping", "Session", "Transport", "broadcast"]
 _NEVER = NEVER
 _OPEN, _CLOSING, _CLOSED = int(OPEN), int(CLOSING), int(CLOSED)
 
-LOOK_AHEAD = 0.1  # seconds that frames may lie unread while the application is busy
+_LOOK_AHEAD = 0.1  # seconds that frames may lie unread while the application is busy
 
 
 class Session:
@@ -123,14 +123,12 @@ class Session:
     @property
     def closed(self) -> bool:
         """Whether the connection is closed and all messages were taken."""
-        return self.protocol._state == _CLOSED and not self._inbox
+        return self._is_closed()
 
     @property
     def ready(self) -> bool:
         """Whether who waits should call ``next_message()`` or ``next_part()`` again."""
-        if self._part_wanted or self.protocol._state == _CLOSED:
-            return True
-        return bool(self._inbox)
+        return self._is_ready()
 
     @property
     def close_exc(self) -> ConnectionClosed:
@@ -146,7 +144,7 @@ class Session:
 
     def receive_data(self, data: BytesLike, now: float) -> None:
         """Take bytes from the network, which may be reused afterwards."""
-        self.protocol.feed_data(data)
+        self.protocol._feed(data)
         self._liveness.heard()
         if self._wanted or not self._opened:
             self._read_one(now)
@@ -231,7 +229,7 @@ class Session:
         if self._inbox.in_parts:
             raise ConcurrencyError("a message is being received in parts")
         self._read_if_empty(now)
-        if not self._inbox:
+        if not self._inbox.size:
             self._wanted, self._part_wanted = True, False
             return None
         try:
@@ -260,7 +258,7 @@ class Session:
 
         """
         self._read_if_empty(now)
-        arriving = None if self._inbox else self.protocol.take_payload()
+        arriving = None if self._inbox.size else self.protocol.take_payload()
         part = self._inbox.take_part(arriving, decode)
         if part is None:
             self._wanted = self._part_wanted = True
@@ -288,13 +286,7 @@ class Session:
             ConcurrencyError: inside of a fragmented message.
 
         """
-        if self._fragmented is not None:
-            raise ConcurrencyError("a fragmented message is being sent")
-        data, is_text = encoded(message, text)
-        if is_text:
-            self.protocol.send_text(data, compress=compress)
-        else:
-            self.protocol.send_binary(data, compress=compress)
+        self._send(message, text, compress)
 
     def send_fragment(
         self,
@@ -317,23 +309,21 @@ class Session:
             TypeError: if the parts are of different kinds.
 
         """
-        data, is_text = encoded(part, None)
+        data, is_text = payload_of(part), isinstance(part, str)
         if self._fragmented is None:
             as_text = is_text if text is None else text
-            if as_text:
-                self.protocol.send_text(data, fin, compress=compress)
-            else:
-                self.protocol.send_binary(data, fin, compress=compress)
+            self.protocol._send_data(0x1 if as_text else 0x2, data, fin, compress)
         elif is_text is not self._fragmented:
             raise TypeError("parts of a message must be all str or all bytes-like")
         else:
-            self.protocol.send_continuation(data, fin)
+            self.protocol._send_data(0x0, data, fin, None)
         self._fragmented = None if fin else is_text
 
     def data_to_send(self) -> list[bytes]:
         """Fetch what is to be written, as ``Protocol.data_to_send()`` gives it."""
-        writes, self._writes = self._writes, []
-        writes += self.protocol.data_to_send()
+        writes = self.protocol._take_writes()
+        if self._writes:
+            writes, self._writes = self._writes + writes, []
         return writes
 
     # --- pings
@@ -385,10 +375,29 @@ class Session:
             self._look_ahead(now)  # the peer's close frame may be there already
         self._settle(now)
 
+    # --- inside: messages
+
+    def _is_closed(self) -> bool:
+        return self.protocol._state == _CLOSED and not self._inbox.size
+
+    def _is_ready(self) -> bool:
+        if self._part_wanted or self.protocol._state == _CLOSED:
+            return True
+        return self._inbox.size > 0
+
+    def _send(
+        self, message: str | BytesLike, text: bool | None, compress: bool | None
+    ) -> None:
+        if self._fragmented is not None:
+            raise ConcurrencyError("a fragmented message is being sent")
+        as_text = isinstance(message, str) if text is None else text
+        data = payload_of(message)
+        self.protocol._send_data(0x1 if as_text else 0x2, data, True, compress)
+
     # --- inside: reading
 
     def _read_if_empty(self, now: float) -> None:
-        if not self._inbox:
+        if not self._inbox.size:
             self._read_one(now)
             self._settle(now)
 
@@ -408,12 +417,12 @@ class Session:
     def _read_one(self, now: float) -> None:
         """Read until there is one message; the rest is for later, but not for long."""
         self._look_ahead_at = _NEVER
-        while not self._inbox:
+        while not self._inbox.size:
             if not self._read_frame(now):
                 self._read_end()
                 return
-        if self.protocol.bytes_unread or self._ended:
-            self._look_ahead_at = now + LOOK_AHEAD
+        if self.protocol._unread() or self._ended:
+            self._look_ahead_at = now + _LOOK_AHEAD
 
     def _look_ahead(self, now: float) -> None:
         """Read while there is room in the inbox; then pause, unless we are closing:
@@ -426,7 +435,7 @@ class Session:
         self.reading = False
 
     def _read_frame(self, now: float) -> bool:
-        event = self.protocol.next_event()
+        event = self.protocol._pull()
         if event is None:
             return False
         if isinstance(event, Frame):
@@ -435,7 +444,7 @@ class Session:
             data = _kernels.as_bytes(frame.data)
             if opcode == 0x9:
                 # Or a later pong would replace this one.
-                self._writes += self.protocol.data_to_send()
+                self._writes += self.protocol._take_writes()
             elif opcode == 0xA:
                 self._answered += self._liveness.pong(data, now)
             elif not opcode & 0x8:

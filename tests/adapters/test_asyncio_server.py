@@ -329,12 +329,18 @@ class TestReceiving:
         assert seen == ["part", "end"]
 
     def test_cancelling_loses_nothing(self, run: Run) -> None:
-        """Not even in the turn of the loop in which the message comes."""
+        """Neither before the message comes, nor when it is there already."""
 
         async def handler(connection: ServerConnection) -> None:
             waiting = asyncio.ensure_future(connection.recv())
             await connection.send("ready")
-            await until(lambda: connection.session.ready)
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            await connection.send("go")
+            await until(lambda: connection.protocol.stats.messages_received == 1)
+            waiting = asyncio.ensure_future(connection.recv())
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
@@ -346,6 +352,7 @@ class TestReceiving:
                 connect(url, proxy=None) as client,
             ):
                 assert await client.recv() == "ready"
+                assert await client.recv() == "go"
                 await client.send("once")
                 assert await client.recv() == "once again"
 

@@ -104,7 +104,7 @@ class TestTLS:
                 for number in range(10):
                     await one.send(str(number))
                 await until(lambda: running.connections)
-                one._flush()
+                one.flush()
                 one.transport.close()
                 go.set()
                 await until(lambda: not running._tasks)

@@ -1,23 +1,32 @@
 """The link of a connection on asyncio: carries bytes between transport and session.
 
 No rule of the protocol is here; the session has them all. After each input and each
-command one flush is due, at the end of the turn of the event loop: it writes what
-is queued in one piece, sets the timer, pauses or resumes reading, and closes the
-transport if the session says so. Who waits for a message is woken before it, so that
-all answers to what one read brought leave in one write.
+command one flush is due: it writes what is queued in one piece, sets the timer, pauses
+or resumes reading, and closes the transport if the session says so. After an input
+it comes when who waited for it has gone on and waits again, or else at the end
+of the turn of the event loop; so all answers to what one read brought leave in one
+write.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import cast
 from weakref import WeakKeyDictionary
 
+from .. import _kernels
+from ..exceptions import ConnectionClosed, InvalidState
+from ..protocol import OPEN
 from ..session import Session, Transport
+from ._waiter import Waiter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from ..http11 import Request, Response
     from ..protocol import Protocol
     from ..session import Ping
@@ -26,19 +35,22 @@ if TYPE_CHECKING:
 __all__ = ["Link"]
 
 NEVER = float("inf")
+_KEEP, _CLOSE = Transport.KEEP, Transport.CLOSE
 READ_SIZE = 65536
 # Seconds that a peer gets to read why it failed where TLS allows no half-close.
 LINGER = 1.0
 
 # What is read is taken out of the buffer before the loop does anything else, so one
 # is enough for all connections of a loop.
-_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
+_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, bytearray] = WeakKeyDictionary()
 
 
-class Link(asyncio.BufferedProtocol):
-    """What carries the bytes of a ``Connection``, which documents all arguments."""
+class Link:
+    """What carries the bytes of a ``Connection``, which documents all arguments.
 
-    transport: asyncio.Transport
+    It has the methods of an ``asyncio.BufferedProtocol``. Only a subclass can be one,
+    as the compiled form of this class has no bases.
+    """
 
     def __init__(
         self,
@@ -50,8 +62,10 @@ class Link(asyncio.BufferedProtocol):
         close_timeout: float | None = 10,
         max_queue: int | tuple[int, int] | None = 16,
         write_limit: int | tuple[int, int | None] = 2**15,
+        on_message: Callable[[Any, Any], object] | None = None,
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
+        self._clock = _clock_of(loop)
         self.protocol = protocol
         self.logger: LoggerLike = logging.LoggerAdapter(
             protocol.logger,
@@ -60,7 +74,7 @@ class Link(asyncio.BufferedProtocol):
         protocol.logger = self.logger
         self.session = Session(
             protocol,
-            loop.time(),
+            self._clock(),
             open_timeout=open_timeout,
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
@@ -75,6 +89,8 @@ class Link(asyncio.BufferedProtocol):
         self._write_high = high
         self._write_low = low if isinstance(write_limit, tuple) else None
         self._buffer = _buffer_of(loop)
+        self._view = memoryview(self._buffer)
+        self._on_message = on_message or getattr(type(self), "on_message", None)
         self._opening = True  # until the opening handshake is decided
         self._lost = False  # whether the TCP connection is gone
         self._lost_by: Exception | None = None
@@ -85,7 +101,9 @@ class Link(asyncio.BufferedProtocol):
         self._backlog = 0  # bytes that waited then, when last looked at
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
-        self._receiver: asyncio.Future[None] | None = None
+        self._receiver = Waiter(loop)
+        self._inside = False  # of an input, behind which comes a flush
+        self._now = NEVER  # time of that input
         self._pings: dict[Ping, asyncio.Future[float]] = {}
         self._drainers: list[asyncio.Future[None]] = []
         self._closers: list[asyncio.Future[None]] = []
@@ -101,17 +119,19 @@ class Link(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Give a buffer to read into; only the event loop calls this."""
-        return self._buffer
+        return self._view
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read; only the event loop calls this."""
-        self.session.receive_data(self._buffer[:nbytes], self._loop.time())
-        self._wake()
+        self._now = self._clock()
+        self.session.receive_data(_kernels.start_of(self._buffer, nbytes), self._now)
+        self._hand_over()
 
     def eof_received(self) -> bool:
         """Take the end of the stream; only the event loop calls this."""
-        self.session.receive_eof(self._loop.time())
-        self._wake()
+        self._now = self._clock()
+        self.session.receive_eof(self._now)
+        self._hand_over()
         return self.transport.can_write_eof()  # messages may still be answered
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -119,10 +139,11 @@ class Link(asyncio.BufferedProtocol):
         self._lost = True
         self._lost_by = exc
         self.transport.close()  # or TLS of Python 3.10 warns that nobody did
-        self.session.handle_loss(self._loop.time())
+        self._now = self._clock()
+        self.session.handle_loss(self._now)
         if self._timer is not None:
             self._timer.cancel()
-        self._wake()
+        self._hand_over()
         for waiter in self._pings.values():
             if not waiter.done():
                 waiter.set_exception(self.session.close_exc)
@@ -143,26 +164,59 @@ class Link(asyncio.BufferedProtocol):
         self.session.handle_progress()
         self._steer_reading()
         _finish(self._drainers)
+        if self._on_message is not None:
+            self._now = self._clock()
+            self._hand_over()
+
+    def flush(self) -> None:
+        """Do now what the session has for the network; it is done anyway at the end of
+        the turn of the loop, if something was sent or received."""
+        self._flush()
 
     # --- inside: from the session to whoever waits
 
+    def _hand_over(self) -> None:
+        """After an input: let who waits for it go on, then write the answers."""
+        self._inside = True
+        try:
+            self._wake()
+        finally:
+            self._inside = False
+            self._flush()
+
     def _wake(self) -> None:
-        """After an input: wake who waits for it."""
+        """Wake who waits for what has come."""
+        if self._pings:
+            self._finish_pings()
+        if self._opening:
+            self._proceed()
+        if self._on_message is not None:
+            self._call_back()
+        elif self._receiver.waiting and self.session._is_ready():
+            self._receiver.wake()
+
+    def _call_back(self) -> None:
+        """Hand each message to the function that takes them."""
         session = self.session
-        receiver = self._receiver
-        if receiver is not None and session.ready and not receiver.done():
-            receiver.set_result(None)
-        for ping in session.pings_answered():
+        try:
+            while not self._writing_paused:
+                message = session.next_message(self._time())
+                if message is None:
+                    return
+                self._on_message(self, message)
+        except Exception as exc:
+            told = isinstance(exc, (ConnectionClosed, InvalidState))
+            if not told or self.protocol.state is OPEN:
+                self.logger.error("message handler failed", exc_info=exc)
+            self._begin_close(1011)
+
+    def _finish_pings(self) -> None:
+        """Tell who waits for the pongs that came."""
+        for ping in self.session.pings_answered():
             waiter = self._pings.pop(ping, None)
             if waiter is not None and not waiter.done():
                 assert ping.latency is not None
                 waiter.set_result(ping.latency)
-        if self._opening:
-            self._proceed()
-        if not session.reading:
-            self._steer_reading()
-        if not self._flush_due:
-            self._flush_soon()
 
     def _proceed(self) -> None:
         """Go on with the opening handshake."""
@@ -171,9 +225,10 @@ class Link(asyncio.BufferedProtocol):
     # --- inside: from the session to the network
 
     def _flush_soon(self) -> None:
-        """Flush at the end of this turn of the loop."""
-        self._flush_due = True
-        self._loop.call_soon(self._flush_now)
+        """Flush at the end of this turn of the loop, if not earlier."""
+        if not (self._inside or self._flush_due):
+            self._flush_due = True
+            self._loop.call_soon(self._flush_now)
 
     def _flush_now(self) -> None:
         self._flush_due = False
@@ -192,10 +247,11 @@ class Link(asyncio.BufferedProtocol):
             self._set_timer(session.deadline)
         if self._reads is not (session.reading and not self._writing_paused):
             self._steer_reading()
-        if session.transport is Transport.CLOSE:
-            self.transport.close()
-        elif session.transport is Transport.ABORT:
-            self.transport.abort()
+        if session.transport is not _KEEP:
+            if session.transport is _CLOSE:
+                self.transport.close()
+            else:
+                self.transport.abort()
 
     def _write(self, writes: list[bytes]) -> None:
         half_close = not writes[-1]
@@ -241,15 +297,14 @@ class Link(asyncio.BufferedProtocol):
 
     def _time_passed(self) -> None:
         """See what is due. Deadlines that were put off are looked at only here."""
-        now = max(self._loop.time(), self._timer_at)  # timers may be a bit early
+        self._now = max(self._clock(), self._timer_at)  # timers may be early
         self._timer = None
         self._timer_at = NEVER
         if self._writing_paused:
             self._look_for_progress()
-        if now >= self.session.deadline:
-            self.session.handle_timeout(now)
-            self._wake()
-        self._flush()
+        if self._now >= self.session.deadline:
+            self.session.handle_timeout(self._now)
+        self._hand_over()
 
     def _look_for_progress(self) -> None:
         """Its pongs cannot be read meanwhile, but what a peer takes shows its life."""
@@ -262,9 +317,22 @@ class Link(asyncio.BufferedProtocol):
 
     def _begin_close(self, code: int, reason: str = "") -> None:
         """Close, without waiting."""
-        self.session.close(self._loop.time(), code, reason)
+        self.session.close(self._time(), code, reason)
+        if self._inside:
+            return
         self._wake()
         self._flush()
+
+    def _time(self) -> float:
+        """The time, from the clock of the event loop."""
+        return self._now if self._inside else self._clock()
+
+    def _more(self) -> Waiter:
+        """What to await, until an input brings more to receive."""
+        if not self._inside:
+            self._flush()
+        self._receiver.begin()
+        return self._receiver
 
     async def _wait_in(self, waiters: list[asyncio.Future[None]]) -> None:
         waiter = self._loop.create_future()
@@ -281,8 +349,15 @@ def _finish(waiters: list[asyncio.Future[None]]) -> None:
             waiter.set_result(None)
 
 
-def _buffer_of(loop: asyncio.AbstractEventLoop) -> memoryview:
+def _buffer_of(loop: asyncio.AbstractEventLoop) -> bytearray:
     buffer = _buffers.get(loop)
     if buffer is None:
-        buffer = _buffers[loop] = memoryview(bytearray(READ_SIZE))
+        buffer = _buffers[loop] = bytearray(READ_SIZE)
     return buffer
+
+
+def _clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """The clock of a loop, without a detour where that is the usual one."""
+    if getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time:
+        return time.monotonic
+    return loop.time

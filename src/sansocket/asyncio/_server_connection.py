@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["ServerConnection", "basic_auth"]
 
 
-class ServerConnection(Connection):
+class ServerConnection(Connection, asyncio.BufferedProtocol):
     """A connection of a server; ``serve()`` makes them and gives them to the handler.
 
     Arguments and attributes are those of ``Connection``, and:
@@ -151,7 +151,7 @@ class ServerConnection(Connection):
         self.session.send_response(response, self._loop.time())
         self.response = response
         self._opening = False
-        self._wake()
+        self._loop.call_soon(self.flush)  # with what the handler sends first
 
     def _waits_for_response(self) -> bool:
         return self.protocol.state is CONNECTING and not self.protocol.eof_sent

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["ClientConnection", "connect", "unix_connect"]
 
 
-class ClientConnection(Connection):
+class ClientConnection(Connection, asyncio.BufferedProtocol):
     """A connection of a client; ``connect()`` makes it.
 
     Arguments and attributes are those of ``Connection``.
@@ -64,7 +64,7 @@ class ClientConnection(Connection):
         if user_agent is not None and "User-Agent" not in request.headers:
             request.headers["User-Agent"] = user_agent
         self.session.send_request(request, self._loop.time())
-        self._flush()
+        self.flush()
         await self._decided
         if self.protocol.handshake_exc is not None:
             if self._lost_by is not None:  # or the cause that it has stays

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import cast
 
 from ..exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
-from ..protocol import CONNECTING
+from ..protocol import CLOSED, CONNECTING
 from ..session import broadcast as broadcast_to_sessions
 from ._link import Link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Coroutine
     from types import TracebackType
     from typing import Any, NoReturn, TypeAlias
 
@@ -116,7 +117,7 @@ class Connection(Link):
 
     # --- messages
 
-    async def recv(self, decode: bool | None = None) -> Data:
+    def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, Data]:
         """Receive the next message.
 
         It may be cancelled without losing one.
@@ -132,15 +133,7 @@ class Connection(Link):
                 it is lost then.
 
         """
-        while True:
-            if self._receiver is not None:
-                raise ConcurrencyError("another task is receiving already")
-            message = self.session.next_message(self._loop.time(), decode)
-            if not self._flush_due:  # it may have read a ping, or go on reading
-                self._flush_soon()
-            if message is not None:
-                return message
-            await self._more()
+        return self._receive(decode, False)
 
     async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]:
         """Receive the next message in parts, as they arrive::
@@ -163,36 +156,23 @@ class Connection(Link):
         """
         fin = False
         while not fin:
-            if self._receiver is not None:
-                raise ConcurrencyError("another task is receiving already")
-            found = self.session.next_part(self._loop.time(), decode)
-            if not self._flush_due:
-                self._flush_soon()
+            self._check_receiver()
+            found = self.session.next_part(self._time(), decode)
             if found is None:
-                await self._more()
+                if self.session.closed:
+                    raise self.session.close_exc
+                await self._wait_for_more()
                 continue
+            self._flush_soon()
             part, fin = found
             if part:
                 yield part
 
-    async def _more(self) -> None:
-        """Wait until more has come."""
-        if self.session.closed:
-            raise self.session.close_exc
-        self._receiver = self._loop.create_future()
-        try:
-            await self._receiver
-        finally:
-            self._receiver = None
-
     def __aiter__(self) -> AsyncIterator[Data]:
         return self
 
-    async def __anext__(self) -> Data:
-        try:
-            return await self.recv()
-        except ConnectionClosedOK:
-            raise StopAsyncIteration from None
+    def __anext__(self) -> Coroutine[Any, Any, Data]:
+        return self._receive(None, True)
 
     async def send(
         self,
@@ -222,10 +202,10 @@ class Connection(Link):
                 async with self._fragmenting:
                     pass  # until the fragmented messages before it are sent
             try:
-                self.session.send(message, text=text, compress=compress)
+                self.session._send(message, text, compress)
             except InvalidState as exc:
                 await self._refuse(exc)
-            if self._must_wait(message):
+            if self._must_wait(len(message)):
                 await self._drain()
         elif isinstance(message, Mapping):
             raise TypeError("a message of parts must not be a mapping")
@@ -237,6 +217,40 @@ class Connection(Link):
         else:
             kind = type(message).__name__
             raise TypeError(f"message must be str, bytes-like or iterable, not {kind}")
+
+    def send_nowait(
+        self,
+        message: DataLike,
+        *,
+        text: bool | None = None,
+        compress: bool | None = None,
+    ) -> None:
+        """Send a message, or what answers one that is being handed to ``on_message``:
+        the answers to what one read brought are written together, behind it.
+
+        It never waits; ``bytes_to_write`` tells how far the peer is behind.
+
+        Args:
+            message: ``str`` is sent as text, what is bytes-like as binary.
+            text: ``True`` or ``False`` to choose otherwise; text must be UTF-8.
+            compress: ``False`` keeps the message out of the compression agreed.
+
+        Raises:
+            ConnectionClosed: if it is closed.
+            InvalidState: if it is closing, or not open yet.
+            ConcurrencyError: if a fragmented message is being sent.
+            TypeError: if the message is of another type.
+
+        """
+        try:
+            self.session._send(message, text, compress)
+        except InvalidState as exc:
+            if self.protocol.state is CLOSED:
+                raise self.session.close_exc from exc
+            raise
+        self._unsent += len(message) + 2  # an empty message has a header too
+        if not self._inside or self._unsent >= self._write_high:
+            self._flush()
 
     # --- pings
 
@@ -257,7 +271,7 @@ class Connection(Link):
         """
         payload = None if data is None else _to_bytes(data)
         try:
-            ping = self.session.ping(self._loop.time(), payload)
+            ping = self.session.ping(self._time(), payload)
         except InvalidState as exc:
             await self._refuse(exc)
         waiter = self._pings[ping] = self._loop.create_future()
@@ -316,14 +330,48 @@ class Connection(Link):
     ) -> None:
         await self.close(1000 if exc_type is None else 1011)
 
+    # --- inside: receiving
+
+    async def _receive(self, decode: bool | None, iterating: bool) -> Data:
+        """Receive a message; at a normal end stop who is iterating."""
+        while True:
+            self._check_receiver()
+            message = self.session.next_message(self._time(), decode)
+            if message is not None:
+                self._flush_soon()  # it may have read a ping, or go on reading
+                return message
+            if self.session._is_closed():
+                exc = self.session.close_exc
+                if iterating and isinstance(exc, ConnectionClosedOK):
+                    raise StopAsyncIteration
+                raise exc
+            waiter = self._more()
+            try:
+                await waiter
+            finally:
+                waiter.waiting = False
+
+    async def _wait_for_more(self) -> None:
+        waiter = self._more()
+        try:
+            await waiter
+        finally:
+            waiter.waiting = False
+
+    def _check_receiver(self) -> None:
+        if self._receiver.waiting:
+            raise ConcurrencyError("another task is receiving already")
+        if self._on_message is not None:
+            raise ConcurrencyError("messages are handed to on_message")
+
     # --- inside: sending
 
-    def _must_wait(self, message: DataLike) -> bool:
-        """See that it is written; tell whether the peer is slow."""
-        self._unsent += len(message) + 2  # an empty message has a header too
+    def _must_wait(self, size: int) -> bool:
+        """See that a message is written; tell whether the peer is slow."""
+        self._unsent += size + 2  # an empty message has a header too
         if self._unsent >= self._write_high:
             self._flush()
-        elif not self._flush_due:
+        else:
             self._flush_soon()
         return self._writing_paused
 
@@ -364,7 +412,7 @@ class Connection(Link):
             self.session.send_fragment(part, fin, text=text, compress=compress)
         except InvalidState as exc:
             await self._refuse(exc)
-        if self._must_wait(part):
+        if self._must_wait(len(part)):
             await self._drain()
 
     # --- inside: the end
@@ -380,6 +428,10 @@ class Connection(Link):
 async def _each(parts: Iterable[DataLike]) -> AsyncIterator[DataLike]:
     for part in parts:
         yield part
+
+
+def _flush_connection(connection: Connection) -> None:
+    connection._flush()
 
 
 def _to_bytes(data: DataLike) -> BytesLike:
@@ -417,7 +469,7 @@ def broadcast(
     for session in broadcast_to_sessions(by_session, message, text=text):
         connection = by_session[session]
         try:
-            connection._flush()
+            _flush_connection(connection)
         except Exception as exc:
             failures.append(exc)
             if not raise_exceptions:

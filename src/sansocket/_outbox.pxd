@@ -1,0 +1,1 @@
+cpdef payload_of(object message)
