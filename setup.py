@@ -22,6 +22,7 @@ COMPILED = [
     "_parser",
     "_responses",
     "_sender",
+    "_shared",
     "_status",
     "asyncio._link",
     "asyncio._waiter",

@@ -30,7 +30,16 @@ LAYERS = {
         *("extensions", "extensions.base", "extensions.negotiation"),
         *("extensions._zstream", "extensions.permessage_deflate"),
     ],
-    4: ["_parser", "_sender", "_status", "protocol", "handshake", "server", "client"],
+    4: [
+        "_parser",
+        "_shared",
+        "_sender",
+        "_status",
+        "protocol",
+        "handshake",
+        "server",
+        "client",
+    ],
     5: ["_inbox", "_liveness", "_outbox", "session"],
     7: [
         *("_serve", "asyncio._waiter", "asyncio._link", "asyncio.connection"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .constants import OPEN
+from ._shared import SharedMessage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,21 +11,23 @@ if TYPE_CHECKING:
     from .session import Session
     from .typing import BytesLike
 
-__all__ = ["broadcast", "payload_of"]
+__all__ = ["broadcast", "payload_of", "shared"]
 
 
 def broadcast(
     sessions: Iterable[Session], message: str | BytesLike, *, text: bool | None = None
 ) -> list[Session]:
     """Send one message to all that can take it now, and return these: not those that
-    are closing, or in the middle of a fragmented message."""
-    data = payload_of(message)
-    text = isinstance(message, str) if text is None else text
-    able = [one for one in sessions if one.protocol.state is OPEN]
-    able = [one for one in able if not one.in_fragmented_message]
-    for session in able:
-        session.send(data, text=text)
-    return able
+    are closing, or in the middle of a fragmented message. Its frame is built once, or
+    once for each kind of compression that was agreed."""
+    one = shared(message, text)
+    return [session for session in sessions if session.send_shared(one)]
+
+
+def shared(message: str | BytesLike, text: bool | None) -> SharedMessage:
+    """A message that many get."""
+    as_text = isinstance(message, str) if text is None else text
+    return SharedMessage(0x1 if as_text else 0x2, payload_of(message))
 
 
 def payload_of(message: str | BytesLike) -> BytesLike:

@@ -3,6 +3,7 @@ from libc.stdint cimport uint64_t
 
 from . cimport _kernels
 from ._parser cimport FrameParser, extension_mode
+from ._shared cimport SharedMessage
 from .extensions.permessage_deflate cimport PerMessageDeflate
 from .frames cimport Frame
 
@@ -36,6 +37,8 @@ cdef class FrameSender(FrameParser):
     cdef object _queue(self, bytes data)
     @cython.locals(first=int)
     cdef object _send_data(self, int opcode, object data, bint fin, object compress)
+    @cython.locals(extension=PerMessageDeflate, frame=bytes, size=Py_ssize_t)
+    cdef bint _send_shared(self, SharedMessage message) except -1
     @cython.locals(head=bytes, frame=bytes)
     cdef object _queue_frame(self, int first, object data)
     @cython.locals(opcode=int, compressed=bint)

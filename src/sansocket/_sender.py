@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._shared import SharedMessage
     from .typing import BytesLike, LoggerLike
 
 __all__ = ["SEND_EOF", "FrameSender"]
@@ -215,6 +216,30 @@ class FrameSender(FrameParser):
             self._messages_sent += 1
         elif opcode:
             self._sending = opcode
+
+    def _send_shared(self, message: SharedMessage) -> bool:
+        """Queue a message that many connections get, unless it cannot be sent now.
+
+        Where nobody has to see the frame, and no masking key has to be its own, it is
+        the one that others send too.
+        """
+        if self._state != _OPEN or self.eof_sent or self._sending:
+            return False
+        if self._client or self.debug or not self._is_straight():
+            self._send_data(message.opcode, message.data, True, None)
+            return True
+        if self.extensions:
+            extension: Any = self.extensions[0]
+            frame, size = message.deflated(extension)
+            self._writes.append(frame)
+            extension.sent_alone(len(message.data), size)
+        else:
+            frame = message.frame()
+            self._writes.append(frame)
+        self._bytes_sent += len(frame)
+        self._frames_sent += 1
+        self._messages_sent += 1
+        return True
 
     def _queue_frame(self, first: int, data: BytesLike) -> None:
         if type(data) is bytes and len(data) >= _QUEUE_UNCOPIED and not self._client:

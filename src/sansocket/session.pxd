@@ -4,6 +4,7 @@ from . cimport _kernels
 from ._inbox cimport Inbox
 from ._liveness cimport Liveness
 from ._outbox cimport payload_of
+from ._shared cimport SharedMessage
 from .frames cimport Frame
 from .protocol cimport Protocol
 
@@ -37,6 +38,7 @@ cdef class Session:
     cpdef receive_data(self, object data, double now)
     cpdef next_message(self, double now, object decode=*)
     cpdef list data_to_send(self)
+    cpdef bint send_shared(self, SharedMessage message) except -1
     cdef bint _is_closed(self)
     cdef bint _is_ready(self)
     @cython.locals(as_text=bint)

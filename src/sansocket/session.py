@@ -35,6 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
+    from ._shared import SharedMessage
     from .exceptions import ConnectionClosed
     from .http11 import Response
     from .protocol import Protocol
@@ -287,6 +288,10 @@ class Session:
 
         """
         self._send(message, text, compress)
+
+    def send_shared(self, message: SharedMessage) -> bool:
+        """Send what ``broadcast()`` made; tell whether it could be sent now."""
+        return self.protocol._send_shared(message)
 
     def send_fragment(
         self,

@@ -203,6 +203,7 @@ class Link:
                 message = session.next_message(self._time())
                 if message is None:
                     return
+                assert self._on_message is not None
                 self._on_message(self, message)
         except Exception as exc:
             told = isinstance(exc, (ConnectionClosed, InvalidState))

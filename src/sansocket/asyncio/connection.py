@@ -8,9 +8,9 @@ import sys
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import cast
 
+from .._outbox import shared
 from ..exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
 from ..protocol import CLOSED, CONNECTING
-from ..session import broadcast as broadcast_to_sessions
 from ._link import Link
 
 TYPE_CHECKING = False
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from .._shared import SharedMessage
     from ..protocol import State
     from ..stats import Stats
     from ..typing import BytesLike, Data, DataLike, Subprotocol
@@ -375,6 +376,11 @@ class Connection(Link):
             self._flush_soon()
         return self._writing_paused
 
+    def _send_shared(self, message: SharedMessage) -> None:
+        """Send what many get, if this one can get it now."""
+        if self.session.send_shared(message):
+            self._flush()
+
     async def _drain(self) -> None:
         """Wait until the peer has taken enough."""
         while self._writing_paused and not self._lost:
@@ -430,10 +436,6 @@ async def _each(parts: Iterable[DataLike]) -> AsyncIterator[DataLike]:
         yield part
 
 
-def _flush_connection(connection: Connection) -> None:
-    connection._flush()
-
-
 def _to_bytes(data: DataLike) -> BytesLike:
     return data.encode() if isinstance(data, str) else data
 
@@ -464,13 +466,12 @@ def broadcast(
     """
     if raise_exceptions and sys.version_info < (3, 11):
         raise ValueError("raise_exceptions needs Python 3.11")
-    by_session = {connection.session: connection for connection in connections}
+    one = shared(message, text)
     failures: list[Exception] = []
-    for session in broadcast_to_sessions(by_session, message, text=text):
-        connection = by_session[session]
+    for connection in connections:
         try:
-            _flush_connection(connection)
-        except Exception as exc:
+            connection._send_shared(one)
+        except Exception as exc:  # noqa: PERF203 - one must not stop the others
             failures.append(exc)
             if not raise_exceptions:
                 connection.logger.warning("broadcast failed: %s", exc)

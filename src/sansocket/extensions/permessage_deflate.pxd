@@ -25,5 +25,8 @@ cdef class PerMessageDeflate(Extension):
     cpdef bytes inflate(self, bytes data, bint fin, uint64_t limit)
     @cython.locals(deflater=Deflater, plain=bytes, payload=bytes)
     cpdef bytes deflate(self, object data, bint fin)
+    @cython.locals(deflater=Deflater)
+    cpdef bytes deflate_alone(self, bytes data)
+    cpdef sent_alone(self, uint64_t inflated, uint64_t deflated)
     cdef Deflater _new_deflater(self)
     cpdef release(self)

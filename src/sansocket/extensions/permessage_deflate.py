@@ -178,6 +178,21 @@ class PerMessageDeflate(Extension):
         self._encoding = not fin
         return payload
 
+    def deflate_alone(self, data: bytes) -> bytes:
+        """Compress a whole message that refers to none before it, as every connection
+        with these settings might send it; ``sent_alone()`` tells those that do."""
+        deflater = self._new_deflater()
+        return deflater.deflate(data, True)
+
+    def sent_alone(self, inflated: int, deflated: int) -> None:
+        """Take that such a message, of these sizes, is being sent.
+
+        It is in the peer's window, but not in ours: ours begins behind it.
+        """
+        self._deflater = None
+        self.inflated_sent += inflated
+        self.deflated_sent += deflated
+
     def _new_deflater(self) -> Deflater:
         settings = self.compress_settings
         return Deflater(
