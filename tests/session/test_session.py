@@ -108,22 +108,6 @@ class TestMessages:
             one.session.send_fragment("a", False)
         assert not one.session.in_fragmented_message
 
-    def test_broadcast(self, impl: Any, clock: Clock) -> None:
-        servers = [server(impl, clock) for _ in range(4)]
-        clients = [client(impl, clock) for _ in range(4)]
-        for pair in zip(servers, clients, strict=True):
-            connect(*pair)
-        servers[1].session.close(clock.now)
-        servers[2].session.send_fragment("part", False)
-        sessions = [end.session for end in servers]
-        reached = impl.session.broadcast(sessions, "all")
-        assert reached == [sessions[0], sessions[3]]
-        settle(*servers, *clients)
-        assert [end.messages() for end in clients] == [["all"], [], [], ["all"]]
-        impl.session.broadcast(sessions[:1], b"text", text=True)
-        settle(*servers, *clients)
-        assert clients[0].messages() == ["text"]
-
 
 class TestOrder:
     def test_each_ping_of_a_read_is_answered(self, impl: Any, clock: Clock) -> None:
