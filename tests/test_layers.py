@@ -30,7 +30,10 @@ LAYERS = {
         *("extensions", "extensions.base", "extensions.negotiation"),
         *("extensions._zstream", "extensions.permessage_deflate"),
     ],
-    4: ["_parser", "_sender", "_status", "protocol", "handshake", "server", "client"],
+    4: [
+        *("_parser", "_sender", "_status", "protocol", "handshake", "server"),
+        *("reconnection", "client", "proxy", "redirects"),
+    ],
     5: ["_inbox", "_liveness", "_outbox", "session"],
     7: [
         *("_serve", "asyncio._link", "asyncio.connection"),
