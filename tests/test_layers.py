@@ -35,9 +35,11 @@ LAYERS = {
         *("reconnection", "client", "proxy", "redirects"),
     ],
     5: ["_inbox", "_liveness", "_outbox", "session"],
+    6: ["_options"],
     7: [
         *("_serve", "asyncio._link", "asyncio.connection"),
-        *("asyncio._server_connection", "asyncio.server", "asyncio.client", "asyncio"),
+        *("asyncio._server_connection", "asyncio.server", "asyncio._tunnel"),
+        *("asyncio._network", "asyncio.client", "asyncio", "asyncio.router"),
     ],
     8: ["cli", "__main__"],
 }

@@ -28,7 +28,8 @@ MODULES = [
     *("extensions.base", "extensions.negotiation", "extensions.permessage_deflate"),
     *("frames", "handshake", "headers", "http11", "protocol", "proxy", "reconnection"),
     *("redirects", "server", "session", "stats", "typing", "uri", "version"),
-    *("asyncio", "asyncio.client", "asyncio.connection", "asyncio.server"),
+    *("asyncio", "asyncio.client", "asyncio.connection", "asyncio.router"),
+    "asyncio.server",
 ]
 # At the top are the names of these modules ...
 AT_TOP = [

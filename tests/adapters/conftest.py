@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -22,6 +23,14 @@ LOOPS["asyncio"] = asyncio.new_event_loop
 TIMEOUT = 10.0  # seconds that a test may take, before it is shown where it waits
 # What asyncio itself reports, in its debug mode only.
 REFUSED_TLS = "Error on transport creation for incoming connection"
+
+
+@pytest.fixture(autouse=True)
+def no_proxies_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What listens on the loopback address is here."""
+    for name in [*os.environ]:
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture
