@@ -9,7 +9,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from .support import port_of
+from .support import port_of, until
 
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
@@ -119,17 +119,22 @@ async def text(reader: Reader) -> str:
 async def running(
     proxy: Proxy, talk: Callable[[Reader, Writer], Awaitable[None]], **options: Any
 ) -> AsyncIterator[None]:
+    tasks: set[Any] = set()  # uvloop does not keep them from being collected
+
     async def safely(reader: Reader, writer: Writer) -> None:
+        tasks.add(asyncio.current_task())
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             await talk(reader, writer)
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
+        tasks.discard(asyncio.current_task())
 
     server = await asyncio.start_server(safely, "127.0.0.1", 0, **options)
     async with server:
         proxy.port = port_of(server)
         yield
+        await until(lambda: not tasks)
 
 
 async def relay(port: int, reader: Reader, writer: Writer) -> None:

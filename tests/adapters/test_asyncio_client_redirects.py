@@ -179,9 +179,11 @@ class TestFixedPlaces:
                 port = int(url.rstrip("/").rpartition(":")[2])
                 sock = socket.create_connection(("127.0.0.1", port))
                 sock.setblocking(False)
-                for fixed in ({"host": "127.0.0.1"}, {"port": port}, {"sock": sock}):
+                places: list[dict[str, Any]]
+                places = [{"host": "127.0.0.1"}, {"port": port}, {"sock": sock}]
+                for fixed in places:
                     with pytest.raises(ValueError, match="another origin") as info:
-                        await connect(url, **fixed)  # type: ignore[arg-type]
+                        await connect(url, **fixed)
                     assert isinstance(info.value.__cause__, InvalidStatus)
                 assert len(here.requests) == 3
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     CheckCredentials: TypeAlias = Callable[[str, str], Awaitable[bool] | bool]
     Credentials: TypeAlias = tuple[str, str] | Iterable[tuple[str, str]]
 
-__all__ = ["ServerConnection", "basic_auth", "result_of"]
+__all__ = ["ServerConnection", "basic_auth"]
 
 
 class ServerConnection(Connection):
@@ -142,13 +142,13 @@ class ServerConnection(Connection):
         assert request is not None
         response: Response | None = None
         if process_request is not None:
-            response = await result_of(process_request(self, request))
+            response = await _result(process_request(self, request))
         if self.server._closing:
             return self.respond(503, "The server is shutting down.\n")
         if response is None:
             response = self.protocol.accept(request)
         if process_response is not None:
-            changed = await result_of(process_response(self, request, response))
+            changed = await _result(process_response(self, request, response))
             response = response if changed is None else changed
         return response
 
@@ -224,7 +224,7 @@ def basic_auth(
         except (LookupError, InvalidHeader):
             accepted = False
         else:
-            accepted = await result_of(check(username, password))
+            accepted = await _result(check(username, password))
         if accepted:
             connection.username = username
             return None
@@ -252,6 +252,6 @@ def _checker(credentials: Any) -> Callable[[str, str], bool]:
     return check
 
 
-async def result_of(value: Any) -> Any:
+async def _result(value: Any) -> Any:
     """What a function or a coroutine function gives."""
     return await value if inspect.isawaitable(value) else value

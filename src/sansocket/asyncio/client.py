@@ -10,7 +10,7 @@ from ..client import ClientProtocol, backoff, process_exception
 from ..exceptions import InvalidStatus, SecurityError, shown
 from ..extensions.permessage_deflate import enable_client_permessage_deflate
 from ..http11 import USER_AGENT
-from ..protocol import OPEN
+from ..protocol import CONNECTING
 from ..redirects import is_same_origin, redirected, without_credentials
 from ..uri import parse_uri
 from ._network import Network
@@ -49,7 +49,7 @@ class ClientConnection(Connection):
         """Tell who waits that the opening handshake is over."""
         protocol = self.protocol
         self.response = self.session.response
-        if protocol.state is OPEN or protocol.handshake_exc or self._lost:
+        if protocol.state is not CONNECTING or protocol.handshake_exc or self._lost:
             self._opening = False
             if not self._decided.done():
                 self._decided.set_result(None)

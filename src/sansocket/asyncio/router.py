@@ -8,7 +8,7 @@ from __future__ import annotations
 from urllib.parse import unquote
 
 from ..headers import is_host
-from ._server_connection import result_of
+from ._server_connection import _result
 from .server import serve
 
 TYPE_CHECKING = False
@@ -198,9 +198,9 @@ def _then(first: ProcessRequest | None, second: ProcessRequest) -> ProcessReques
     async def process_request(
         connection: ServerConnection, request: Request
     ) -> Response | None:
-        response: Response | None = await result_of(first(connection, request))
+        response: Response | None = await _result(first(connection, request))
         if response is None:
-            response = await result_of(second(connection, request))
+            response = await _result(second(connection, request))
         return response
 
     return process_request
