@@ -123,20 +123,18 @@ def get_proxy(uri: WebSocketURI) -> str | None:
     """
     from urllib.request import getproxies, proxy_bypass
 
-    if proxy_bypass(f"{uri.host}:{uri.port}"):
-        return None
-    kinds = ["wss"] if uri.secure else ["ws"]
-    kinds += ["socks", "https"]
-    if not uri.secure:
-        kinds.append("http")
+    kinds = (
+        ["wss", "socks", "https"] if uri.secure else ["ws", "socks", "https", "http"]
+    )
     proxies = getproxies()
-    for kind in kinds:
-        proxy = proxies.get(kind)
-        if proxy:
-            # Systems name a SOCKS proxy so, and HTTP can't be meant.
-            is_socks = kind == "socks" and proxy.startswith("http://")
-            return f"socks5h://{proxy[7:]}" if is_socks else proxy
-    return None
+    kind = next((kind for kind in kinds if proxies.get(kind)), None)
+    if kind is None or proxy_bypass(f"{uri.host}:{uri.port}"):
+        return None
+    proxy = proxies[kind]
+    if kind == "socks" and proxy.startswith("http://"):
+        # Systems name a SOCKS proxy so, and HTTP can't be meant.
+        return f"socks5h://{proxy[7:]}"
+    return proxy
 
 
 def prepare_connect_request(

@@ -16,11 +16,11 @@ from sansocket import (
     ProxyError,
 )
 from sansocket.asyncio import ServerConnection, connect, unix_connect, unix_serve
-from tests.e2e.conftest import certificate  # noqa: F401 - a fixture
 
 from .proxies import OK, Proxy, http_proxy, running, socks_proxy
-from .support import Run, echo, port_of, serving
-from .test_asyncio_transports import Contexts, contexts  # noqa: F401 - a fixture
+from .support import UNCLOSED, Contexts, Run, echo, port_of, serving
+
+pytestmark = pytest.mark.filterwarnings(UNCLOSED)
 
 MESSAGES: list[str | bytes] = ["", "Wörld", b"\0\xff", "a" * 70_000, bytes(300_000)]
 SOCKS = ["socks4", "socks4a", "socks5", "socks5h"]
@@ -77,7 +77,7 @@ class TestHTTP:
     def test_tls_with_the_server(
         self,
         run: Run,
-        contexts: Contexts,  # noqa: F811
+        contexts: Contexts,
     ) -> None:
         async def main() -> None:
             async with (
@@ -94,7 +94,7 @@ class TestHTTP:
     def test_a_certificate_that_is_not_trusted(
         self,
         run: Run,
-        contexts: Contexts,  # noqa: F811
+        contexts: Contexts,
     ) -> None:
         async def main() -> None:
             async with (
@@ -114,7 +114,7 @@ class TestHTTP:
     def test_tls_with_the_proxy(
         self,
         run: Run,
-        contexts: Contexts,  # noqa: F811
+        contexts: Contexts,
     ) -> None:
         async def main() -> None:
             async with (
@@ -137,10 +137,13 @@ class TestHTTP:
 
         run(main())
 
+    @pytest.mark.skipif(
+        sys.version_info < (3, 11), reason="asyncio has no TLS inside of TLS"
+    )
     def test_tls_with_both(
         self,
         run: Run,
-        contexts: Contexts,  # noqa: F811
+        contexts: Contexts,
     ) -> None:
         async def main() -> None:
             async with (
@@ -264,7 +267,7 @@ class TestSOCKS:
 
         run(main())
 
-    def test_tls(self, run: Run, contexts: Contexts) -> None:  # noqa: F811
+    def test_tls(self, run: Run, contexts: Contexts) -> None:
         async def main() -> None:
             async with (
                 serving(ssl=contexts[0]) as (_, url),

@@ -14,11 +14,11 @@ import websockets.asyncio.server as reference
 
 from sansocket import InvalidStatus, InvalidURI, SecurityError
 from sansocket.asyncio import ServerConnection, connect, unix_connect, unix_serve
-from tests.e2e.conftest import certificate  # noqa: F401 - a fixture
 
 from .proxies import http_proxy
-from .support import Run, port_of, serving, url_of
-from .test_asyncio_transports import Contexts, contexts  # noqa: F401 - a fixture
+from .support import UNCLOSED, Contexts, Run, port_of, serving, url_of
+
+pytestmark = pytest.mark.filterwarnings(UNCLOSED)
 
 SECRETS = {"Authorization": "Bearer x", "Cookie": "a=b", "X-Other": "kept"}
 
@@ -219,7 +219,7 @@ class TestTLS:
     def test_sec_it_is_never_lost(
         self,
         run: Run,
-        contexts: Contexts,  # noqa: F811
+        contexts: Contexts,
     ) -> None:
         async def main() -> None:
             async with (
@@ -233,7 +233,7 @@ class TestTLS:
 
         run(main())
 
-    def test_it_may_begin(self, run: Run, contexts: Contexts) -> None:  # noqa: F811
+    def test_it_may_begin(self, run: Run, contexts: Contexts) -> None:
         async def main() -> None:
             async with (
                 serving(greet, ssl=contexts[0]) as (_, secure),

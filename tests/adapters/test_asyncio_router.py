@@ -15,10 +15,10 @@ from sansocket import InvalidStatus, Request, Response
 from sansocket.asyncio import ServerConnection, connect, unix_connect
 from sansocket.asyncio.router import Router, route, unix_route
 from tests.core.support import request_bytes
-from tests.e2e.conftest import certificate  # noqa: F401 - a fixture
 
-from .support import Run, raw, url_of
-from .test_asyncio_transports import Contexts, contexts  # noqa: F401 - a fixture
+from .support import UNCLOSED, Contexts, Run, raw, url_of
+
+pytestmark = pytest.mark.filterwarnings(UNCLOSED)
 
 HERE = ("127.0.0.1", 0)
 
@@ -205,7 +205,7 @@ class TestOptions:
 
         run(main())
 
-    def test_tls(self, run: Run, contexts: Contexts) -> None:  # noqa: F811
+    def test_tls(self, run: Run, contexts: Contexts) -> None:
         async def main() -> None:
             async with route(url_map(), *HERE, ssl=contexts[0]) as server:
                 url = url_of(server, "wss")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import ssl
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +18,14 @@ from sansocket.asyncio import (
     unix_connect,
     unix_serve,
 )
-from tests.e2e.conftest import certificate  # noqa: F401 - a fixture
 
-from .support import Run, echo, serving, until
+from .support import UNCLOSED, Contexts, Run, echo, serving, until
 
 MESSAGES: list[str | bytes] = ["", "Wörld", b"\0\xff", "a" * 70_000, bytes(300_000)]
 
-Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 
-
-@pytest.fixture
-def contexts(certificate: tuple[Path, Path]) -> Contexts:  # noqa: F811
-    """TLS of the server, and of a client that trusts it."""
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(*certificate)
-    return server, ssl.create_default_context(cafile=str(certificate[0]))
-
-
-@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+@pytest.mark.filterwarnings(UNCLOSED)
 class TestTLS:
-    @pytest.fixture(autouse=True)
-    def collect_here(self) -> Iterator[None]:
-        """Python 3.10 warns about what the peer closed, or what never opened, and
-        the client of the other package is not prepared for it."""
-        yield
-        gc.collect()
-
     def test_echo(self, run: Run, contexts: Contexts) -> None:
         server, client = contexts
 

@@ -61,6 +61,11 @@ class TestURLs:
                 impl.proxy.parse_proxy(url)
             assert info.value.proxy == url
 
+    def test_no_password_in_errors(self, impl: ModuleType) -> None:
+        with pytest.raises(impl.exceptions.InvalidProxy) as info:
+            impl.proxy.parse_proxy("http://u:secret@h/x")
+        assert str(info.value) == "not a usable proxy: http://...@h/x: it has a path"
+
     def test_user_info(self, impl: ModuleType) -> None:
         proxy = impl.proxy.parse_proxy("http://u:secret@h")
         assert proxy.user_info == ("u", "secret")

@@ -109,7 +109,7 @@ class Network:
         if proxy is not None:
             return await self._open_through_http(make, uri, proxy)
         if options.get("sock") is None:
-            options = {"host": uri.host, "port": uri.port, **options}
+            options["host"], options["port"] = self._target(uri)
         return (await loop.create_connection(make, **options))[1]
 
     # --- inside
@@ -130,7 +130,7 @@ class Network:
         return None if proxy is None else parse_proxy(proxy)
 
     def _target(self, uri: WebSocketURI) -> tuple[str, int]:
-        """Where a proxy is to lead to."""
+        """Host and port of the server."""
         host = self._options.get("host")
         port = self._options.get("port")
         return uri.host if host is None else host, uri.port if port is None else port

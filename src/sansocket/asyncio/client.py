@@ -111,7 +111,8 @@ class connect:
             ``sansocket.proxy.get_proxy()``; ``None`` uses none; a URL says which, as
             in ``"http://user:password@host:8080"``. Schemes are ``http``, ``https``
             and, with the extra ``socks``, ``socks5``, ``socks5h``, ``socks4`` and
-            ``socks4a``; with those in ``h`` and ``a`` the proxy looks up names.
+            ``socks4a``; with those in ``h`` and ``a`` the proxy looks up names. To go
+            to ``wss://`` by ``https`` takes Python 3.11 or uvloop.
         process_exception: called with an exception because of which there is no
             connection, while iterating: ``None`` means to try again, an exception is
             raised. By default see ``sansocket.client.process_exception()``.
