@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sansocket import (
+    InvalidHandshake,
     InvalidProxy,
     InvalidProxyMessage,
     InvalidProxyStatus,
@@ -158,6 +159,23 @@ class TestHTTP:
             ):
                 assert await client.recv() == "hello"
                 await try_echo(client)
+
+        run(main())
+
+    def test_a_server_that_speaks_first(self, run: Run, contexts: Contexts) -> None:
+        """Right after the TLS handshake, before it was asked for anything."""
+
+        async def main() -> None:
+            async def talk(reader: Any, writer: Any) -> None:
+                writer.write(b"220 mail.example.com\r\n")
+                await reader.read()
+
+            server = Proxy()
+            async with running(server, talk, ssl=contexts[0]), http_proxy() as proxy:
+                with pytest.raises((InvalidHandshake, ConnectionError)):
+                    await connect(
+                        server.url("wss"), ssl=contexts[1], proxy=proxy.url("http")
+                    )
 
         run(main())
 

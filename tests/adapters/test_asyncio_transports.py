@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from sansocket import ConnectionClosedOK, Response
 from sansocket.asyncio import (
     ServerConnection,
     connect,
+    serve,
     unix_connect,
     unix_serve,
 )
@@ -109,6 +111,20 @@ class TestTLS:
 
         run(main())
 
+    def test_sockets_of_the_caller(self, run: Run, contexts: Contexts) -> None:
+        server, client = contexts
+
+        async def main() -> None:
+            listening = socket.create_server(("127.0.0.1", 0))
+            async with serve(echo, sock=listening, ssl=server):
+                sock = socket.create_connection(listening.getsockname())
+                sock.setblocking(False)
+                async with connect("wss://127.0.0.1/", sock=sock, ssl=client) as one:
+                    await one.send("a")
+                    assert await one.recv() == "a"
+
+        run(main())
+
     def test_a_client_that_does_not_trust(self, run: Run, contexts: Contexts) -> None:
         async def main() -> None:
             async with serving(ssl=contexts[0]) as (_, url):
@@ -147,6 +163,22 @@ class TestUnixSockets:
                     assert three.request is not None
                     assert three.request.path == "/x"
                     assert three.request.headers["Host"] == "example.com"
+
+        run(main())
+
+    def test_sockets_of_the_caller(self, run: Run, tmp_path: Path) -> None:
+        path = str(tmp_path / "socket")
+
+        async def main() -> None:
+            listening = socket.socket(socket.AF_UNIX)
+            listening.bind(path)
+            async with unix_serve(echo, sock=listening):
+                sock = socket.socket(socket.AF_UNIX)
+                sock.connect(path)
+                sock.setblocking(False)
+                async with unix_connect(sock=sock) as one:
+                    await one.send("a")
+                    assert await one.recv() == "a"
 
         run(main())
 
