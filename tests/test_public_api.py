@@ -26,9 +26,10 @@ from .source import is_type_checking, module_path, modules, parse
 MODULES = [
     *("client", "closing", "constants", "datastructures", "environment", "exceptions"),
     *("extensions.base", "extensions.negotiation", "extensions.permessage_deflate"),
-    *("frames", "handshake", "headers", "http11", "protocol", "server", "session"),
-    *("stats", "typing", "uri", "version"),
-    *("asyncio", "asyncio.client", "asyncio.connection", "asyncio.server"),
+    *("frames", "handshake", "headers", "http11", "protocol", "proxy", "reconnection"),
+    *("redirects", "server", "session", "stats", "typing", "uri", "version"),
+    *("asyncio", "asyncio.client", "asyncio.connection", "asyncio.router"),
+    "asyncio.server",
 ]
 # At the top are the names of these modules ...
 AT_TOP = [
@@ -45,7 +46,7 @@ NOT_AT_TOP["session"] = {"broadcast"}
 MIRRORED = [
     *("client", "datastructures", "exceptions", "extensions.base"),
     *("extensions.permessage_deflate", "frames", "headers", "http11", "protocol"),
-    *("server", "typing", "uri"),
+    *("proxy", "server", "typing", "uri"),
 ]
 # Names of the package that we mirror which are not part of the contract:
 # coroutines made of generators, deprecated ones, and knobs of its log lines.

@@ -7,6 +7,8 @@ from .constants import CLIENT, CONNECTING, State
 from .exceptions import InvalidState
 from .http11 import ResponseParser
 from .protocol import Protocol
+from .reconnection import backoff as backoff
+from .reconnection import process_exception as process_exception
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -183,7 +183,10 @@ class InvalidProxy(WebSocketException):
         self.msg = msg
 
     def __str__(self) -> str:
-        return f"not a usable proxy: {shown(self.proxy)}: {self.msg}"
+        user_info, at, rest = self.proxy.rpartition("@")
+        if at:  # it may have a password
+            rest = f"{user_info.partition('://')[0]}://...@{rest}"
+        return f"not a usable proxy: {shown(rest)}: {self.msg}"
 
 
 # Opening handshake

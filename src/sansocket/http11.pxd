@@ -42,6 +42,7 @@ cdef class RequestParser(_HeadParser):
 
 cdef class ResponseParser(_HeadParser):
     cdef Py_ssize_t _max_body
+    cdef bint _read_body
     cdef int _interim
     cdef object _headers
     cdef object _body

@@ -418,6 +418,8 @@ class ResponseParser(_HeadParser):
         max_headers: largest number of header lines.
         max_head_size: largest sum of all lines.
         max_body: largest body.
+        read_body: ``False`` if the response ends with its head: that to a CONNECT
+            (RFC 9112, section 6.3).
 
     Sizes are in bytes and don't count line ends.
     """
@@ -429,9 +431,11 @@ class ResponseParser(_HeadParser):
         max_headers: int = 128,
         max_head_size: int = 65536,
         max_body: int = 2**20,
+        read_body: bool = True,
     ) -> None:
         self._begin_head(max_status_line, max_header_line, max_headers, max_head_size)
         self._max_body = max_body
+        self._read_body = read_body
         self._interim = 0  # how many responses were passed over
         self._headers: Headers | None = None  # once the head is complete
         self._body = Body(0)
@@ -491,4 +495,5 @@ class ResponseParser(_HeadParser):
                 raise SecurityError("too many interim responses")
             return
         self._headers = headers
-        self._body = choose_body(status, headers, self._max_body)
+        if self._read_body:
+            self._body = choose_body(status, headers, self._max_body)

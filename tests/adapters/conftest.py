@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import os
+import ssl
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .support import Run, until
+from tests.e2e.conftest import certificate  # noqa: F401 - a fixture
+
+from .support import Contexts, Run, until
 
 try:
     import uvloop
@@ -22,6 +28,23 @@ LOOPS["asyncio"] = asyncio.new_event_loop
 TIMEOUT = 10.0  # seconds that a test may take, before it is shown where it waits
 # What asyncio itself reports, in its debug mode only.
 REFUSED_TLS = "Error on transport creation for incoming connection"
+
+
+@pytest.fixture(autouse=True)
+def no_proxies_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What listens on the loopback address is here."""
+    for name in [*os.environ]:
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def contexts(certificate: tuple[Path, Path]) -> Iterator[Contexts]:  # noqa: F811
+    """TLS of the server, and of a client that trusts it."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(*certificate)
+    yield server, ssl.create_default_context(cafile=str(certificate[0]))
+    gc.collect()  # what UNCLOSED is about must not be found by another test
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
 
@@ -11,6 +12,10 @@ from sansocket.asyncio import Server, ServerConnection, serve
 from tests.core.support import masked, request_bytes
 
 Run: TypeAlias = Callable[[Coroutine[Any, Any, Any]], Any]
+Contexts: TypeAlias = tuple[ssl.SSLContext, ssl.SSLContext]
+
+# Python 3.10 warns so of TLS that the peer closed, or that never opened.
+UNCLOSED = "ignore:unclosed transport:ResourceWarning"
 
 
 async def echo(connection: ServerConnection) -> None:

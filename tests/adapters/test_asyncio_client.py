@@ -233,6 +233,31 @@ class TestHandshake:
 
         run(main())
 
+    def test_a_violation_right_behind_the_response(self, run: Run) -> None:
+        """It comes after the handshake, which has not failed."""
+
+        async def talk(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            protocol = ServerProtocol()
+            protocol.receive_data(await reader.readuntil(b"\r\n\r\n"))
+            (request,) = protocol.events_received()
+            assert isinstance(request, Request)
+            protocol.send_response(protocol.accept(request))
+            writer.writelines([*protocol.data_to_send(), b"\xff\xff"])
+            await reader.read(1)
+            writer.close()
+
+        async def main() -> None:
+            async with (
+                await asyncio.start_server(talk, "127.0.0.1", 0) as server,
+                connect(url_of(server)) as client,
+            ):
+                with pytest.raises(ConnectionClosedError, match="1002"):
+                    await client.recv()
+
+        run(main())
+
 
 class TestArguments:
     def test_uris(self) -> None:

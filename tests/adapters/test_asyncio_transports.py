@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
+import socket
 import ssl
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +16,18 @@ from sansocket import ConnectionClosedOK, Response
 from sansocket.asyncio import (
     ServerConnection,
     connect,
+    serve,
     unix_connect,
     unix_serve,
 )
-from tests.e2e.conftest import certificate  # noqa: F401 - a fixture
 
-from .support import Run, echo, serving, until
+from .support import UNCLOSED, Contexts, Run, echo, serving, until
 
 MESSAGES: list[str | bytes] = ["", "Wörld", b"\0\xff", "a" * 70_000, bytes(300_000)]
 
-Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 
-
-@pytest.fixture
-def contexts(certificate: tuple[Path, Path]) -> Contexts:  # noqa: F811
-    """TLS of the server, and of a client that trusts it."""
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(*certificate)
-    return server, ssl.create_default_context(cafile=str(certificate[0]))
-
-
-@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+@pytest.mark.filterwarnings(UNCLOSED)
 class TestTLS:
-    @pytest.fixture(autouse=True)
-    def collect_here(self) -> Iterator[None]:
-        """Python 3.10 warns about what the peer closed, or what never opened, and
-        the client of the other package is not prepared for it."""
-        yield
-        gc.collect()
-
     def test_echo(self, run: Run, contexts: Contexts) -> None:
         server, client = contexts
 
@@ -129,6 +111,20 @@ class TestTLS:
 
         run(main())
 
+    def test_sockets_of_the_caller(self, run: Run, contexts: Contexts) -> None:
+        server, client = contexts
+
+        async def main() -> None:
+            listening = socket.create_server(("127.0.0.1", 0))
+            async with serve(echo, sock=listening, ssl=server):
+                sock = socket.create_connection(listening.getsockname())
+                sock.setblocking(False)
+                async with connect("wss://127.0.0.1/", sock=sock, ssl=client) as one:
+                    await one.send("a")
+                    assert await one.recv() == "a"
+
+        run(main())
+
     def test_a_client_that_does_not_trust(self, run: Run, contexts: Contexts) -> None:
         async def main() -> None:
             async with serving(ssl=contexts[0]) as (_, url):
@@ -167,6 +163,22 @@ class TestUnixSockets:
                     assert three.request is not None
                     assert three.request.path == "/x"
                     assert three.request.headers["Host"] == "example.com"
+
+        run(main())
+
+    def test_sockets_of_the_caller(self, run: Run, tmp_path: Path) -> None:
+        path = str(tmp_path / "socket")
+
+        async def main() -> None:
+            listening = socket.socket(socket.AF_UNIX)
+            listening.bind(path)
+            async with unix_serve(echo, sock=listening):
+                sock = socket.socket(socket.AF_UNIX)
+                sock.connect(path)
+                sock.setblocking(False)
+                async with unix_connect(sock=sock) as one:
+                    await one.send("a")
+                    assert await one.recv() == "a"
 
         run(main())
 

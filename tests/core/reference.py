@@ -24,6 +24,7 @@ for _name in (
     "frames",
     "http11",
     "protocol",
+    "proxy",
     "server",
     "uri",
 ):

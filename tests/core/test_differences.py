@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from . import test_differences_handshake
+from . import test_differences_handshake, test_differences_proxy
 from .reference import PAGE, ROWS, needs_release, outcome, theirs
 from .support import (
     BINARY,
@@ -455,7 +455,8 @@ def test_d_39_log(impl: Any) -> None:
 
 def test_page_and_tests_have_the_same_rows() -> None:
     found = {*INCOMING, *test_differences_handshake.REQUESTS}
-    for module in (globals(), vars(test_differences_handshake)):
+    others = (test_differences_handshake, test_differences_proxy)
+    for module in (globals(), *map(vars, others)):
         for name in module:
             if match := re.match(r"test_d_(\d+)_", name):
                 assert f"D-{match[1]}" not in found, f"D-{match[1]} is tested twice"

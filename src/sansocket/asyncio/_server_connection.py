@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Awaitable,
         Callable,
         Iterable,
+        Mapping,
         Sequence,
     )
     from typing import Any, TypeAlias
@@ -54,11 +55,15 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
     Attributes:
         server: the server that it came to.
         username: who it is, after basic authentication.
+        handler: who handles it, if ``route()`` chose one.
+        handler_kwargs: keyword arguments of that.
 
     """
 
     protocol: ServerProtocol
     username: str
+    handler: Callable[..., Awaitable[None]]
+    handler_kwargs: Mapping[str, Any]
 
     def __init__(
         self, protocol: ServerProtocol, server: Server, **options: Any

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
-from ..client import ClientProtocol
+from .._options import CLIENT_LIMITS, take, with_compression
+from ..client import ClientProtocol, backoff, process_exception
+from ..exceptions import InvalidStatus, SecurityError, shown
 from ..extensions.permessage_deflate import enable_client_permessage_deflate
 from ..http11 import USER_AGENT
-from ..protocol import OPEN
+from ..protocol import CONNECTING
+from ..redirects import is_same_origin, redirected, without_credentials
 from ..uri import parse_uri
+from ._network import Network
 from .connection import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Generator, Sequence
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
     from types import TracebackType
-    from typing import Any
+    from typing import Any, Literal
 
     from ..datastructures import HeadersLike
     from ..extensions.base import ClientExtensionFactory
@@ -44,7 +49,7 @@ class ClientConnection(Connection, asyncio.BufferedProtocol):
         """Tell who waits that the opening handshake is over."""
         protocol = self.protocol
         self.response = self.session.response
-        if protocol.state is OPEN or protocol.handshake_exc or self._lost:
+        if protocol.state is not CONNECTING or protocol.handshake_exc or self._lost:
             self._opening = False
             if not self._decided.done():
                 self._decided.set_result(None)
@@ -79,9 +84,20 @@ class connect:
         async with connect("ws://localhost:8765") as websocket:
             await websocket.send("Hello")
 
-    Leaving the context closes the connection. Proxies, redirects and reconnecting
-    by ``async for`` are not supported yet; so there is no argument ``proxy``, and
-    connections go straight to the server.
+    Leaving the context closes the connection. Iterating connects again and again,
+    and closes each connection at the end of its turn::
+
+        async for websocket in connect("ws://localhost:8765"):
+            try:
+                async for message in websocket:
+                    ...
+            except ConnectionClosed:
+                continue
+
+    Redirects are followed, but never from ``wss://`` to ``ws://``, nor to another
+    origin if there is an argument ``host``, ``port`` or ``sock`` or the socket is a
+    Unix socket. ``Authorization``, ``Cookie`` and user information of the URI go to
+    no other origin.
 
     Args:
         uri: where to: ``ws://`` or ``wss://``.
@@ -91,26 +107,51 @@ class connect:
         compression: ``"deflate"`` for permessage-deflate, ``None`` for none.
         additional_headers: headers to add to the request.
         user_agent_header: value of ``User-Agent``; ``None`` for none.
-        open_timeout: seconds to connect, with TLS and the opening handshake; ``None``
-            for no limit.
+        proxy: ``True`` uses the proxy that the system is configured for, if any: see
+            ``sansocket.proxy.get_proxy()``; ``None`` uses none; a URL says which, as
+            in ``"http://user:password@host:8080"``. Schemes are ``http``, ``https``
+            and, with the extra ``socks``, ``socks5``, ``socks5h``, ``socks4`` and
+            ``socks4a``; with those in ``h`` and ``a`` the proxy looks up names. To go
+            to ``wss://`` by ``https`` takes Python 3.11 or uvloop.
+        process_exception: called with an exception because of which there is no
+            connection, while iterating: ``None`` means to try again, an exception is
+            raised. By default see ``sansocket.client.process_exception()``.
+        open_timeout: seconds to connect, with proxy, TLS, redirects and the opening
+            handshake; ``None`` for no limit.
         ping_interval: seconds between pings that keep the connection alive; ``None``
             for none.
         ping_timeout: seconds for any byte to come after such a ping, else the
             connection fails with 1011; ``None`` for no limit.
         close_timeout: seconds for the server to end the connection once it should;
             ``None`` for no limit.
+        reconnect_delays: called after a first attempt that failed, while iterating;
+            gives the seconds before the next ones. When they end, the exception is
+            raised. By default see ``sansocket.client.backoff()``.
         max_size: largest incoming message in bytes; see ``ClientProtocol``.
         max_queue: messages that may wait to be received until reading pauses.
         write_limit: bytes that may wait to be written until ``send()`` waits.
         logger: where to log; ``sansocket.client`` by default.
         create_connection: class of the connection.
-        **kwargs: further arguments of ``loop.create_connection()``, such as ``ssl``,
-            ``server_hostname`` and ``sock``; ``host`` and ``port`` connect elsewhere
-            than the URI says.
+        max_redirects: how many redirects are followed; with 0 they are refusals.
+        **kwargs: limits of ``ClientProtocol``, which has their defaults:
+            ``max_status_line``, ``max_header_line``, ``max_headers``,
+            ``max_head_size``, ``max_body``, ``validate_utf8``, ``max_fragments`` and
+            ``max_inflated_size``; text that is not validated is to be received with
+            ``decode=False``. Others go to ``loop.create_connection()``, such as
+            ``ssl``, ``server_hostname`` and ``sock``; ``host`` and ``port`` connect
+            elsewhere than the URI says. With a proxy they are for the connection to
+            it (for SOCKS ``local_addr`` only), but those for TLS, ``host`` and
+            ``port`` are for the server behind it; ``proxy_ssl``,
+            ``proxy_server_hostname``, ``proxy_ssl_handshake_timeout`` and
+            ``proxy_ssl_shutdown_timeout`` are for TLS with the proxy. A ``sock`` goes
+            through no proxy.
 
     Raises:
         InvalidURI: if the URI is not valid.
+        InvalidProxy: if the proxy is not valid.
         InvalidHandshake: if the server refused, or its answer is not valid.
+        ProxyError: which is one of these, if the proxy did.
+        ImportError: if the proxy needs the extra ``socks``.
         OSError: if the network fails.
         TimeoutError: if it takes too long.
 
@@ -126,24 +167,32 @@ class connect:
         compression: str | None = "deflate",
         additional_headers: HeadersLike | None = None,
         user_agent_header: str | None = USER_AGENT,
+        proxy: str | Literal[True] | None = True,
+        process_exception: Callable[[Exception], Exception | None] = process_exception,
         open_timeout: float | None = 10,
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
+        reconnect_delays: Callable[[], Iterator[float]] = backoff,
         max_size: int | tuple[int | None, int | None] | None = 2**20,
         max_queue: int | tuple[int, int] | None = 16,
         write_limit: int | tuple[int, int | None] = 2**15,
         logger: LoggerLike | None = None,
         create_connection: type[ClientConnection] | None = None,
+        max_redirects: int = 10,
         **kwargs: Any,
     ) -> None:
         self._uri = parse_uri(uri)
+        limits = take(kwargs, CLIENT_LIMITS)
         self._protocol_options: dict[str, Any] = {
             "origin": origin,
-            "extensions": _with_compression(extensions, compression),
+            "extensions": with_compression(
+                extensions, compression, enable_client_permessage_deflate
+            ),
             "subprotocols": subprotocols,
             "max_size": max_size,
             "logger": logger,
+            **limits,
         }
         self._options: dict[str, Any] = {
             "open_timeout": None,  # ours includes what comes before
@@ -155,10 +204,14 @@ class connect:
         }
         self._headers = additional_headers
         self._user_agent = user_agent_header
+        self._process_exception = process_exception
         self._open_timeout = open_timeout
+        self._reconnect_delays = reconnect_delays
+        self._logger = logger or logging.getLogger("sansocket.client")
         self._class = create_connection or ClientConnection
-        self._unix = kwargs.pop("unix", False)
-        self._network = _network_options(self._uri, self._unix, kwargs)
+        self._max_redirects = max_redirects
+        self._network = Network(proxy, user_agent_header, limits, kwargs)
+        self._network.check(self._uri)
 
     def __await__(self) -> Generator[Any, None, ClientConnection]:
         return self._connect().__await__()
@@ -175,7 +228,38 @@ class connect:
     ) -> None:
         await self._connection.__aexit__(exc_type, exc_value, traceback)
 
+    async def __aiter__(self) -> AsyncIterator[ClientConnection]:
+        delays: Iterator[float] | None = None  # since the latest connection
+        while True:
+            try:
+                connection = await self._connect()
+            except Exception as exc:
+                if delays is None:
+                    delays = self._reconnect_delays()
+                await self._pause(exc, delays)
+                continue
+            delays = None
+            try:
+                yield connection
+            finally:
+                await connection.close()
+
     # --- inside
+
+    async def _pause(self, exc: Exception, delays: Iterator[float]) -> None:
+        """Wait before the next attempt, or raise why there is none."""
+        fatal = self._process_exception(exc)
+        if fatal is None:
+            delay = next(delays, None)
+            if delay is not None:
+                text = f"{type(exc).__name__}: {shown(str(exc))}"
+                self._logger.info("no connection, retry in %.1f s: %s", delay, text)
+                await asyncio.sleep(delay)
+                return
+            fatal = exc
+        if fatal is exc:
+            raise exc
+        raise fatal from exc
 
     async def _connect(self) -> ClientConnection:
         try:
@@ -184,21 +268,43 @@ class connect:
             raise TimeoutError("the opening handshake took too long") from exc
 
     async def _open(self) -> ClientConnection:
-        loop = asyncio.get_running_loop()
-        open_transport = (
-            loop.create_unix_connection if self._unix else loop.create_connection
-        )
-        _, connection = await open_transport(self._make_connection, **self._network)
+        """Connect, and follow redirects."""
+        uri, headers = self._uri, self._headers
+        for _ in range(self._max_redirects + 1):
+            try:
+                return await self._open_once(uri, headers)
+            except InvalidStatus as exc:
+                target = self._follow(uri, exc)
+            if headers is not None and not is_same_origin(uri, target):
+                headers = without_credentials(headers)
+            uri = target
+        raise SecurityError(f"more than {self._max_redirects} redirects")
+
+    def _follow(self, uri: WebSocketURI, exc: InvalidStatus) -> WebSocketURI:
+        """Where a refusal redirects to; if nowhere, it is raised."""
+        target = redirected(uri, exc.response) if self._max_redirects else None
+        if target is None:
+            raise exc
+        if self._network.fixed and not is_same_origin(uri, target):
+            raise ValueError(
+                "redirect to another origin, but host, port or socket are given"
+            ) from exc
+        return target
+
+    async def _open_once(
+        self, uri: WebSocketURI, headers: HeadersLike | None
+    ) -> ClientConnection:
+        def make() -> ClientConnection:
+            protocol = ClientProtocol(uri, **self._protocol_options)
+            return self._class(protocol, **self._options)
+
+        connection = await self._network.open(make, uri)
         try:
-            await connection._shake_hands(self._headers, self._user_agent)
+            await connection._shake_hands(headers, self._user_agent)
         except BaseException:
             connection.transport.abort()
             raise
         return connection
-
-    def _make_connection(self) -> ClientConnection:
-        protocol = ClientProtocol(self._uri, **self._protocol_options)
-        return self._class(protocol, **self._options)
 
 
 def unix_connect(
@@ -216,29 +322,3 @@ def unix_connect(
     if uri is None:
         uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
     return connect(uri, unix=True, path=path, **kwargs)
-
-
-def _network_options(
-    uri: WebSocketURI, unix: bool, kwargs: dict[str, Any]
-) -> dict[str, Any]:
-    """Arguments of what opens the transport."""
-    if uri.secure:
-        if kwargs.setdefault("ssl", True) is None:
-            raise ValueError("a wss:// URI needs TLS, so ssl must not be None")
-        kwargs.setdefault("server_hostname", uri.host)
-    elif kwargs.get("ssl") is not None:
-        raise ValueError("a ws:// URI is without TLS; use wss:// with ssl")
-    if not unix and kwargs.get("sock") is None:
-        kwargs.setdefault("host", uri.host)
-        kwargs.setdefault("port", uri.port)
-    return kwargs
-
-
-def _with_compression(
-    extensions: Sequence[ClientExtensionFactory] | None, compression: str | None
-) -> Sequence[ClientExtensionFactory] | None:
-    if compression is None:
-        return extensions
-    if compression != "deflate":
-        raise ValueError(f"compression must be 'deflate' or None, not {compression!r}")
-    return enable_client_permessage_deflate(extensions)

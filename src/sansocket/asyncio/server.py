@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from .._options import SERVER_LIMITS, take, with_compression
 from ..closing import Close
 from ..extensions.permessage_deflate import enable_server_permessage_deflate
 from ..http11 import SERVER
@@ -283,11 +284,18 @@ def serve(
         write_limit: bytes that may wait to be written until ``send()`` waits.
         logger: where to log; ``sansocket.server`` by default.
         create_connection: class of the connections.
-        **kwargs: further arguments of ``loop.create_server()``, such as ``ssl`` and
-            ``sock``.
+        **kwargs: limits of ``ServerProtocol``, which has their defaults: ``hosts``,
+            ``max_request_line``, ``max_header_line``, ``max_headers``,
+            ``max_head_size``, ``validate_utf8``, ``max_fragments`` and
+            ``max_inflated_size``; text that is not validated is to be received with
+            ``decode=False``. Others go to ``loop.create_server()``, such as ``ssl``
+            and ``sock``.
 
     """
-    extensions = _with_compression(extensions, compression)
+    extensions = with_compression(
+        extensions, compression, enable_server_permessage_deflate
+    )
+    limits = take(kwargs, SERVER_LIMITS)
     connection_class = create_connection or ServerConnection
     timeouts: dict[str, Any] = {
         "open_timeout": open_timeout,
@@ -312,6 +320,7 @@ def serve(
             select_subprotocol=None if select_subprotocol is None else select,
             max_size=max_size,
             logger=logger,
+            **limits,
         )
         connection = connection_class(protocol, server, **timeouts)
         return connection
@@ -361,13 +370,3 @@ def _listen(host: Any, port: int | None, kwargs: dict[str, Any]) -> Listen:
             return await loop.create_server(factory, host, port, **kwargs)
 
     return listen
-
-
-def _with_compression(
-    extensions: Sequence[ServerExtensionFactory] | None, compression: str | None
-) -> Sequence[ServerExtensionFactory] | None:
-    if compression is None:
-        return extensions
-    if compression != "deflate":
-        raise ValueError(f"compression must be 'deflate' or None, not {compression!r}")
-    return enable_server_permessage_deflate(extensions)

@@ -1,0 +1,258 @@
+"""How a client on asyncio reaches a server: straight, or through a proxy."""
+
+from __future__ import annotations
+
+import asyncio
+
+from .._options import take
+from ..exceptions import ProxyError, shown
+from ..proxy import get_proxy, parse_proxy, prepare_connect_request
+from ..uri import WebSocketURI
+from ._tunnel import open_tunnel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+    from socket import socket
+    from typing import Any, Literal, TypeAlias
+
+    from ..proxy import Proxy
+    from .client import ClientConnection
+
+    MakeConnection: TypeAlias = Callable[[], ClientConnection]
+
+__all__ = ["Network"]
+
+TLS = ("ssl", "server_hostname", "ssl_handshake_timeout", "ssl_shutdown_timeout")
+PROXY_TLS = tuple(f"proxy_{name}" for name in TLS)
+HEAD_LIMITS = ("max_status_line", "max_header_line", "max_headers", "max_head_size")
+
+# The limit of time is around all of it; but python-socks knows no None.
+NO_TIMEOUT = 10.0**6
+
+
+class Network:
+    """All that is to know for it but the URI, which redirects may change.
+
+    Args:
+        proxy: as for ``connect()``.
+        user_agent: value of ``User-Agent`` for a proxy; ``None`` for none.
+        limits: of ``ClientProtocol``; those of heads are also for a proxy's.
+        options: further arguments of ``connect()``.
+
+    Raises:
+        InvalidProxy: if the proxy is not valid.
+
+    """
+
+    def __init__(
+        self,
+        proxy: str | Literal[True] | None,
+        user_agent: str | None,
+        limits: dict[str, Any],
+        options: dict[str, Any],
+    ) -> None:
+        self._proxy = parse_proxy(proxy) if isinstance(proxy, str) else proxy
+        self._user_agent = user_agent
+        self._limits = take({**limits}, HEAD_LIMITS)
+        self._unix = options.pop("unix", False)
+        self._tls = take(options, TLS)
+        self._proxy_tls = {
+            name.removeprefix("proxy_"): value
+            for name, value in take(options, PROXY_TLS).items()
+        }
+        self._options = options
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it leads to one place, whatever the URI."""
+        places = (self._options.get(name) for name in ("host", "port", "sock"))
+        return self._unix or any(place is not None for place in places)
+
+    def check(self, uri: WebSocketURI) -> None:
+        """Refuse TLS that does not fit the URI.
+
+        Raises:
+            ValueError: if it does not.
+
+        """
+        if uri.secure:
+            if self._tls.get("ssl", True) is None:
+                raise ValueError("a wss:// URI needs TLS, so ssl must not be None")
+        elif self._tls.get("ssl") is not None:
+            raise ValueError("a ws:// URI is without TLS; use wss:// with ssl")
+
+    async def open(self, make: MakeConnection, uri: WebSocketURI) -> ClientConnection:
+        """Open a connection.
+
+        Args:
+            make: makes it.
+            uri: where to.
+
+        Raises:
+            ValueError: if the arguments for TLS do not fit.
+            InvalidProxy: if the proxy of the system is not valid.
+            ProxyError: if the proxy opened no connection.
+            ImportError: if the library for SOCKS is missing.
+            OSError: if the network fails.
+
+        """
+        self.check(uri)
+        loop = asyncio.get_running_loop()
+        options = {**self._options, **self._tls_of(uri)}
+        if self._unix:
+            return (await loop.create_unix_connection(make, **options))[1]
+        proxy = self._proxy_of(uri)
+        if proxy is not None and proxy.scheme.startswith("socks"):
+            return await self._open_through_socks(make, uri, proxy)
+        if proxy is not None:
+            return await self._open_through_http(make, uri, proxy)
+        if options.get("sock") is None:
+            options["host"], options["port"] = self._target(uri)
+        return (await loop.create_connection(make, **options))[1]
+
+    # --- inside
+
+    def _tls_of(self, uri: WebSocketURI) -> dict[str, Any]:
+        """Arguments for TLS with the server."""
+        if not uri.secure:
+            return self._tls
+        return {"ssl": True, "server_hostname": uri.host, **self._tls}
+
+    def _proxy_of(self, uri: WebSocketURI) -> Proxy | None:
+        """The proxy to use; none for a socket that is connected already."""
+        if self._options.get("sock") is not None:
+            return None
+        if self._proxy is not True:
+            return self._proxy or None
+        proxy = get_proxy(uri)
+        return None if proxy is None else parse_proxy(proxy)
+
+    def _target(self, uri: WebSocketURI) -> tuple[str, int]:
+        """Host and port of the server."""
+        host = self._options.get("host")
+        port = self._options.get("port")
+        return uri.host if host is None else host, uri.port if port is None else port
+
+    async def _open_through_socks(
+        self, make: MakeConnection, uri: WebSocketURI, proxy: Proxy
+    ) -> ClientConnection:
+        loop = asyncio.get_running_loop()
+        local_addr = self._options.get("local_addr")
+        sock = await connect_socks(proxy, *self._target(uri), local_addr)
+        try:
+            _, connection = await loop.create_connection(
+                make, sock=sock, **self._tls_of(uri)
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return connection
+
+    async def _open_through_http(
+        self, make: MakeConnection, uri: WebSocketURI, proxy: Proxy
+    ) -> ClientConnection:
+        host, port = self._target(uri)
+        target = WebSocketURI(uri.secure, host, port, "", "")
+        transport, protocol = await open_tunnel(
+            prepare_connect_request(proxy, target, self._user_agent),
+            self._limits,
+            **{
+                **self._options,
+                **{"host": proxy.host, "port": proxy.port},
+                **self._proxy_tls_of(proxy),
+            },
+        )
+        try:
+            if uri.secure:
+                # Not with the connection, which would be told of a failure before
+                # it has a transport.
+                transport = await start_tls(transport, protocol, self._tls_of(uri))
+            if transport.is_closing():
+                raise ConnectionResetError("the proxy closed the connection")
+            connection = make()
+            transport.set_protocol(connection)
+            connection.connection_made(transport)
+            transport.resume_reading()
+        except BaseException:
+            transport.abort()
+            raise
+        return connection
+
+    def _proxy_tls_of(self, proxy: Proxy) -> dict[str, Any]:
+        """Arguments for TLS with a proxy."""
+        if proxy.scheme == "https":
+            if self._proxy_tls.get("ssl", True) is None:
+                raise ValueError("an https:// proxy needs TLS, so not proxy_ssl=None")
+            return {"ssl": True, "server_hostname": proxy.host, **self._proxy_tls}
+        if self._proxy_tls.get("ssl") is not None:
+            raise ValueError("an http:// proxy is without TLS; use https://")
+        return self._proxy_tls
+
+
+async def start_tls(
+    transport: asyncio.Transport,
+    protocol: asyncio.BaseProtocol,
+    options: dict[str, Any],
+) -> asyncio.Transport:
+    """Begin TLS on what is connected.
+
+    Raises:
+        OSError: if it fails.
+
+    """
+    options = {**options}
+    context: ssl.SSLContext | bool = options.pop("ssl")
+    if context is True:
+        from ssl import create_default_context
+
+        context = create_default_context()
+    loop = asyncio.get_running_loop()
+    secure = await loop.start_tls(
+        *(transport, protocol, context),  # type: ignore[arg-type]
+        **options,
+    )
+    if secure is None:  # it was closed meanwhile
+        raise ConnectionResetError("connection lost before TLS began")
+    return secure
+
+
+async def connect_socks(
+    proxy: Proxy, host: str, port: int, local_addr: tuple[str, int] | None
+) -> socket:
+    """Connect through a SOCKS proxy.
+
+    Raises:
+        ImportError: if the library for it is missing.
+        ProxyError: if the proxy refused, or its answer is not valid.
+        OSError: if the network fails.
+
+    """
+    try:
+        import python_socks
+        from python_socks.async_.asyncio import Proxy as SocksProxy
+    except ImportError as exc:
+        raise ImportError(
+            "a SOCKS proxy needs a library: pip install 'sansocket[socks]'"
+        ) from exc
+    kinds = python_socks.ProxyType
+    socks = SocksProxy(
+        kinds.SOCKS4 if proxy.scheme.startswith("socks4") else kinds.SOCKS5,
+        proxy.host,
+        proxy.port,
+        proxy.username,
+        proxy.password,
+        rdns=proxy.scheme in ("socks4a", "socks5h"),
+    )
+    try:
+        return await socks.connect(
+            host, port, timeout=NO_TIMEOUT, local_addr=local_addr
+        )
+    except OSError:
+        raise
+    except Exception as exc:
+        # Not only what the library says of it: it does not read with suspicion.
+        raise ProxyError(
+            f"the SOCKS proxy opened no connection: {shown(str(exc))}"
+        ) from exc

@@ -1,0 +1,206 @@
+"""A server on asyncio that chooses the handler by the path of the request.
+
+Patterns and their matching are those of werkzeug, which is the extra ``router``.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+from ..headers import is_host
+from ._server_connection import _result
+from .server import serve
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    import ssl as ssl_module
+    from typing import Any, Literal
+
+    from werkzeug.routing import Map
+
+    from ..http11 import Request, Response
+    from ._server_connection import ProcessRequest
+    from .server import Server, ServerConnection
+
+__all__ = ["Router", "route", "unix_route"]
+
+
+class Router:
+    """What ``route()`` puts between the server and the handlers; for subclasses.
+
+    It sets ``handler`` and ``handler_kwargs`` of each connection that it has a
+    handler for.
+
+    Args:
+        url_map: handlers by patterns of the path.
+        server_name: host and maybe port as clients know them, for redirects and
+            rules that name a host; ``None`` for what they send as ``Host``.
+        url_scheme: scheme for redirects, ``"ws"`` or ``"wss"``.
+
+    Raises:
+        ImportError: if werkzeug is missing.
+
+    """
+
+    def __init__(
+        self, url_map: Map, server_name: str | None = None, url_scheme: str = "ws"
+    ) -> None:
+        try:
+            import werkzeug.exceptions
+            import werkzeug.routing
+        except ImportError as exc:
+            raise ImportError(
+                "routing needs a library: pip install 'sansocket[router]'"
+            ) from exc
+        self._redirection = werkzeug.routing.RequestRedirect
+        self._no_match = werkzeug.exceptions.HTTPException
+        self.url_map = url_map
+        self.server_name = server_name
+        self.url_scheme = url_scheme
+        for rule in url_map.iter_rules():
+            rule.websocket = True
+
+    def get_server_name(self, connection: ServerConnection, request: Request) -> str:
+        """Host and maybe port that the client wants to reach; empty if it's not valid.
+
+        Args:
+            connection: the connection.
+            request: its request.
+
+        """
+        if self.server_name is not None:
+            return self.server_name
+        hosts = request.headers.get_all("Host")
+        return hosts[0] if len(hosts) == 1 and is_host(hosts[0]) else ""
+
+    def redirect(self, connection: ServerConnection, url: str) -> Response:
+        """Make the response that redirects.
+
+        Args:
+            connection: the connection.
+            url: where to.
+
+        """
+        response = connection.respond(302, f"Found at {url}\n")
+        response.headers["Location"] = url
+        return response
+
+    def not_found(self, connection: ServerConnection) -> Response:
+        """Make the response for a path without a handler.
+
+        Args:
+            connection: the connection.
+
+        """
+        return connection.respond(404, "Not found.\n")
+
+    def route_request(
+        self, connection: ServerConnection, request: Request
+    ) -> Response | None:
+        """Choose the handler; or answer, if there is none.
+
+        Args:
+            connection: the connection.
+            request: its request.
+
+        """
+        server_name = self.get_server_name(connection, request)
+        if not server_name:
+            return connection.respond(400, "No valid Host.\n")
+        path, _, query = request.path.partition("?")
+        try:
+            urls = self.url_map.bind(server_name, url_scheme=self.url_scheme)
+            handler, arguments = urls.match(
+                unquote(path), "GET", query_args=query, websocket=True
+            )
+        except self._redirection as exc:
+            return self.redirect(connection, exc.new_url)
+        except self._no_match:
+            return self.not_found(connection)
+        connection.handler = handler
+        connection.handler_kwargs = arguments
+        return None
+
+    async def handler(self, connection: ServerConnection) -> None:
+        """Handle a connection with the handler that was chosen.
+
+        Args:
+            connection: the connection.
+
+        """
+        await connection.handler(connection, **connection.handler_kwargs)
+
+
+def route(
+    url_map: Map,
+    *args: Any,
+    server_name: str | None = None,
+    ssl: ssl_module.SSLContext | Literal[True] | None = None,
+    create_router: type[Router] | None = None,
+    **kwargs: Any,
+) -> Server:
+    """Make a WebSocket server that chooses the handler by the path::
+
+        url_map = Map([Rule("/rooms/<int:number>", endpoint=enter_room)])
+        async with route(url_map, "localhost", 8765) as server:
+            await server.serve_forever()
+
+    A handler is called with the connection, and with what its pattern matched as
+    keyword arguments, percent-encoding decoded. A path that no pattern matches gets
+    a 404. Rules need no ``websocket=True``: it is set.
+
+    Args:
+        url_map: handlers, as endpoints of werkzeug's rules.
+        *args: as for ``serve()``, without the handler.
+        server_name: host and maybe port as clients know them, for redirects and rules
+            that name a host; ``None`` for what they send as ``Host``.
+        ssl: as for ``serve()``; ``True`` makes redirects to ``wss://`` without TLS
+            here, behind a proxy that ends it.
+        create_router: class of the router.
+        **kwargs: as for ``serve()``. A ``process_request`` is called before a handler
+            is chosen, and not at all if it responds.
+
+    Raises:
+        ImportError: if werkzeug is missing.
+
+    """
+    if ssl is not None and ssl is not True:
+        kwargs["ssl"] = ssl
+    router = (create_router or Router)(
+        url_map, server_name, "ws" if ssl is None else "wss"
+    )
+    kwargs["process_request"] = _then(
+        kwargs.get("process_request"), router.route_request
+    )
+    return serve(router.handler, *args, **kwargs)
+
+
+def unix_route(
+    url_map: Map, path: str | os.PathLike[str] | None = None, **kwargs: Any
+) -> Server:
+    """Make a WebSocket server on a Unix socket that chooses the handler by the path.
+
+    Args:
+        url_map: as for ``route()``.
+        path: of the socket.
+        **kwargs: as for ``route()`` and ``unix_serve()``.
+
+    """
+    return route(url_map, unix=True, path=path, **kwargs)
+
+
+def _then(first: ProcessRequest | None, second: ProcessRequest) -> ProcessRequest:
+    """Call one, and the other if it gave no response."""
+    if first is None:
+        return second
+
+    async def process_request(
+        connection: ServerConnection, request: Request
+    ) -> Response | None:
+        response: Response | None = await _result(first(connection, request))
+        if response is None:
+            response = await _result(second(connection, request))
+        return response
+
+    return process_request

@@ -1,0 +1,226 @@
+"""Proxies, without I/O: which one to use, and the tunnel through one of HTTP.
+
+A tunnel is asked for with CONNECT (RFC 9110, section 9.3.6). SOCKS is left to a
+library that knows it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ._dataclass import REQUIRED, LazyFields, LazyParams, Value
+from .datastructures import Headers
+from .exceptions import (
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidProxyMessage,
+    InvalidProxyStatus,
+    InvalidURI,
+)
+from .headers import build_authorization_basic, build_host
+from .http11 import USER_AGENT, ResponseParser
+from .uri import parse_uri
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .exceptions import ProxyError
+    from .http11 import Response
+    from .uri import WebSocketURI
+
+__all__ = ["Proxy", "Tunnel", "get_proxy", "parse_proxy", "prepare_connect_request"]
+
+DEFAULT_PORTS = {
+    "http": 80,
+    "https": 443,
+    "socks4": 1080,
+    "socks4a": 1080,
+    "socks5": 1080,
+    "socks5h": 1080,
+}
+
+_PORT = re.compile(r":[0-9]+$")
+
+
+class Proxy(Value):
+    """The parts of a proxy's URL.
+
+    Args:
+        scheme: ``http``, ``https``, ``socks4``, ``socks4a``, ``socks5`` or
+            ``socks5h``. With ``socks4a`` and ``socks5h`` the proxy looks up names.
+        host: host name in lower-case ASCII, or an IP address without brackets.
+        port: always an int, even if it's the default.
+        username: None, as `password`, if the URL has no user information.
+        password: not shown in the representation.
+    """
+
+    __match_args__ = ("scheme", "host", "port", "username", "password")
+    __dataclass_fields__ = LazyFields(
+        scheme=REQUIRED, host=REQUIRED, port=REQUIRED, username=None, password=None
+    )
+    __dataclass_params__ = LazyParams()
+
+    def __init__(
+        self,
+        scheme: str,
+        host: str,
+        port: int,
+        username: str | None = None,
+        password: str | None = None,
+    ) -> None:
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+        self.username = username
+        self.password = password
+
+    @property
+    def user_info(self) -> tuple[str, str] | None:
+        """User name and password, or None."""
+        if self.username is None or self.password is None:
+            return None
+        return self.username, self.password
+
+    def __repr__(self) -> str:
+        if self.password is None:
+            return super().__repr__()
+        hidden = Proxy(self.scheme, self.host, self.port, self.username)
+        return repr(hidden).replace("password=None", "password='...'")
+
+
+def parse_proxy(proxy: str) -> Proxy:
+    """Split the URL of a proxy into its parts.
+
+    Raises:
+        InvalidProxy: `proxy` is not valid.
+    """
+    scheme, separator, rest = proxy.partition("://")
+    scheme = scheme.lower()
+    if not separator or scheme not in DEFAULT_PORTS:
+        raise InvalidProxy(proxy, f"its scheme is none of {', '.join(DEFAULT_PORTS)}")
+    authority = rest.removesuffix("/")
+    for sign, part in ("#", "fragment"), ("?", "query"), ("/", "path"):
+        if sign in authority:
+            raise InvalidProxy(proxy, f"it has a {part}")
+    if _PORT.search(authority) is None:
+        authority = f"{authority.removesuffix(':')}:{DEFAULT_PORTS[scheme]}"
+    try:
+        # An authority is the same in all kinds of URLs.
+        parts = parse_uri(f"ws://{authority}")
+    except InvalidURI as exc:
+        raise InvalidProxy(proxy, exc.msg) from None
+    if scheme.startswith("http") and ":" in (parts.username or ""):
+        raise InvalidProxy(proxy, "its user name has a colon")
+    return Proxy(scheme, parts.host, parts.port, parts.username, parts.password)
+
+
+def get_proxy(uri: WebSocketURI) -> str | None:
+    """URL of the proxy that the system wants for a WebSocket URI, or None.
+
+    It is that of the first which is set of the environment variables ``ws_proxy`` or
+    ``wss_proxy``, ``socks_proxy``, ``https_proxy`` and, without TLS, ``http_proxy``,
+    in lower or upper case; ``no_proxy`` lists hosts to reach without one. On macOS
+    and Windows it is otherwise that of the system's settings.
+    """
+    from urllib.request import getproxies, proxy_bypass
+
+    kinds = (
+        ["wss", "socks", "https"] if uri.secure else ["ws", "socks", "https", "http"]
+    )
+    proxies = getproxies()
+    kind = next((kind for kind in kinds if proxies.get(kind)), None)
+    if kind is None or proxy_bypass(f"{uri.host}:{uri.port}"):
+        return None
+    proxy = proxies[kind]
+    if kind == "socks" and proxy.startswith("http://"):
+        # Systems name a SOCKS proxy so, and HTTP can't be meant.
+        return f"socks5h://{proxy[7:]}"
+    return proxy
+
+
+def prepare_connect_request(
+    proxy: Proxy, ws_uri: WebSocketURI, user_agent_header: str | None = USER_AGENT
+) -> bytes:
+    """The request for a tunnel to the server of a WebSocket URI.
+
+    Args:
+        proxy: the proxy, whose user information goes along.
+        ws_uri: where the tunnel leads to.
+        user_agent_header: value of ``User-Agent``; None for none.
+    """
+    target = build_host(
+        ws_uri.host, ws_uri.port, ws_uri.secure, always_include_port=True
+    )
+    headers = Headers([("Host", target)])
+    if user_agent_header is not None:
+        headers["User-Agent"] = user_agent_header
+    if proxy.user_info is not None:
+        headers["Proxy-Authorization"] = build_authorization_basic(*proxy.user_info)
+    return f"CONNECT {target} HTTP/1.1\r\n".encode() + headers.serialize()
+
+
+class Tunnel:
+    """The answer of a proxy that was asked for a tunnel.
+
+    Feed it until it is `decided`; if `exc` is None then, the tunnel is open.
+
+    Args:
+        max_status_line: largest status line.
+        max_header_line: largest header line.
+        max_headers: largest number of header lines.
+        max_head_size: largest sum of all lines.
+
+    Sizes are in bytes and don't count line ends.
+
+    Attributes:
+        response: the final response, once it came; without its body.
+        exc: why there is no tunnel, once that is known.
+    """
+
+    def __init__(
+        self,
+        max_status_line: int = 8192,
+        max_header_line: int = 8192,
+        max_headers: int = 128,
+        max_head_size: int = 65536,
+    ) -> None:
+        self._parser = ResponseParser(
+            max_status_line,
+            max_header_line,
+            max_headers,
+            max_head_size,
+            read_body=False,
+        )
+        self.response: Response | None = None
+        self.exc: ProxyError | None = None
+
+    @property
+    def decided(self) -> bool:
+        """Whether there is a tunnel, or none will be."""
+        return self.response is not None or self.exc is not None
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes from the proxy; they are ignored once it has decided."""
+        if self.decided:
+            return
+        try:
+            response = self._parser.feed(data)
+        except InvalidHandshake as exc:
+            self._fail(f"the proxy sent no valid HTTP response: {exc}", exc)
+            return
+        if response is None:
+            return
+        self.response = response
+        if not 200 <= response.status_code < 300:
+            self.exc = InvalidProxyStatus(response)
+        elif self._parser.rest:
+            # The server can't have spoken yet: it waits for the client's first bytes.
+            self._fail("the proxy sent more than its response", None)
+
+    def receive_eof(self) -> None:
+        """Take the end of the stream."""
+        if not self.decided:
+            self._fail("the proxy closed the connection", EOFError())
+
+    def _fail(self, text: str, cause: Exception | None) -> None:
+        self.exc = InvalidProxyMessage(text)
+        self.exc.__cause__ = cause
