@@ -36,10 +36,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef IP_BIND_ADDRESS_NO_PORT
-#define IP_BIND_ADDRESS_NO_PORT 24
-#endif
-
 enum { PATIENCE = 20000 };   /* milliseconds without any event */
 enum { OPENING_AT_ONCE = 64 }; /* less than the backlog of a listening socket */
 enum { ADDRESSES = 200 };    /* 127.0.0.2 and so on: one has too few ports */
@@ -57,6 +53,8 @@ struct connection {
     size_t head_size;
     size_t payload_left;   /* of the frame that is being read */
     const uint8_t *expected; /* its bytes, or NULL if they are not compared */
+    uint8_t pong[6 + 125]; /* answer to a ping */
+    size_t pong_size;
     uint64_t answers;      /* of the current batch */
 };
 
@@ -66,16 +64,16 @@ enum mode { ECHO, BROADCAST, OPEN, IDLE };
 static const char *const MODES[] = {"echo", "broadcast", "open", "idle"};
 static enum mode mode;
 
-static long core = -1, port, pid, connections = 1, size = 16, batch = 1, text;
+static long core = -1, port, pid, connections = 1, size = 16, batch = 1;
 static long deflate, warmup = 200, duration = 1000, first = 100;
 static const struct {
     const char *name;
     long *value;
 } OPTIONS[] = {
-    {"core", &core},         {"port", &port},       {"pid", &pid},
-    {"size", &size},         {"batch", &batch},     {"text", &text},
-    {"warmup", &warmup},     {"duration", &duration}, {"first", &first},
-    {"deflate", &deflate},   {"connections", &connections},
+    {"core", &core},       {"port", &port},         {"pid", &pid},
+    {"size", &size},       {"batch", &batch},       {"connections", &connections},
+    {"warmup", &warmup},   {"duration", &duration}, {"first", &first},
+    {"deflate", &deflate},
 };
 
 /* --- state */
@@ -100,10 +98,7 @@ static const uint8_t CLOSE_FRAME[] = {0x88, 0x82, 0x12, 0x34, 0x56, 0x78,
 static void fail(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    fputs("load: ", stderr);
     vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
     exit(1);
 }
 
@@ -137,7 +132,7 @@ static uint64_t busy(void) {
 
 static size_t write_head(uint8_t *target) {
     size_t length = 0;
-    target[length++] = text ? 0x81 : 0x82;
+    target[length++] = 0x82;
     if (size < 126) {
         target[length++] = (uint8_t)(0x80 | size);
     } else {
@@ -253,6 +248,14 @@ static void got_message(struct connection *one) {
     }
 }
 
+static void got_ping(struct connection *one) {
+    one->pong[0] = 0x8a;
+    one->pong[1] = (uint8_t)(0x80 | (one->pong_size - 6));
+    memcpy(one->pong + 2, KEY, sizeof KEY);
+    /* Other bytes that are still on their way are sign of life enough. */
+    if (one->output_left == 0) send_bytes(one, one->pong, one->pong_size);
+}
+
 static void got_end(struct connection *one) {
     if (mode != OPEN || !one->open)
         fail("the server ended a connection: %.*s", (int)one->head_size, one->head);
@@ -312,10 +315,11 @@ static void got_header(struct connection *one) {
         length = 0;
         for (int i = 0; i < octets; i++) length = length << 8 | head[2 + i];
     }
-    if (head[0] == 0x88 && mode == OPEN && length < 126) {
+    if (length < 126 && (head[0] == 0x89 || (head[0] == 0x88 && mode == OPEN))) {
         one->payload_left = length;
         one->expected = NULL;
-    } else if (head[0] != (text ? 0x81 : 0x82) || length != (uint64_t)size) {
+        one->pong_size = 6;
+    } else if (head[0] != 0x82 || length != (uint64_t)size) {
         fail("a frame that was not sent: %02x, %llu bytes", head[0],
              (unsigned long long)length);
     } else {
@@ -338,16 +342,21 @@ static size_t read_frame(struct connection *one, const char *data, size_t length
         got_header(one);
     }
     size_t part = length - taken < one->payload_left ? length - taken : one->payload_left;
-    if (one->expected != NULL) {
+    if (one->head[0] & 8) {
+        for (size_t i = taken; i < taken + part; i++, one->pong_size++)
+            one->pong[one->pong_size] = (uint8_t)data[i] ^ KEY[(one->pong_size - 6) % 4];
+    } else if (one->expected != NULL) {
         if (memcmp(one->expected, data + taken, part) != 0)
             fail("a message came back changed");
         one->expected += part;
     }
     one->payload_left -= part;
     if (one->payload_left == 0) {
-        bool message = one->head[0] != (char)0x88;
         one->head_size = 0;
-        if (message) got_message(one);
+        if ((uint8_t)one->head[0] == 0x89)
+            got_ping(one);
+        else if (!(one->head[0] & 8))
+            got_message(one);
     }
     return taken + part;
 }
@@ -357,10 +366,7 @@ static void read_on(struct connection *one) {
     ssize_t length = recv(one->fd, buffer, sizeof buffer, 0);
     if (length < 0 && errno == EAGAIN) return;
     if (length < 0) fail("the server ended a connection: %s", strerror(errno));
-    if (length == 0) {
-        got_end(one);
-        return;
-    }
+    if (length == 0) got_end(one);
     for (size_t taken = 0; taken < (size_t)length;) {
         size_t left = (size_t)length - taken;
         taken += one->open ? read_frame(one, buffer + taken, left)
@@ -461,13 +467,8 @@ static void set_option(const char *argument) {
 }
 
 static void set_mode(const char *name) {
-    for (size_t i = 0; i < sizeof MODES / sizeof *MODES; i++) {
-        if (strcmp(name, MODES[i]) == 0) {
-            mode = (enum mode)i;
-            return;
-        }
-    }
-    fail("no such mode: %s", name);
+    while (strcmp(name, MODES[mode]) != 0)
+        if (mode++ == IDLE) fail("no such mode: %s", name);
 }
 
 int main(int count, char **arguments) {

@@ -50,18 +50,22 @@ class Server:
 
     def __init__(self, contender: str, loop: str, *what: str) -> None:
         module = "benchmarks.echo.server"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", module, contender, loop, *what],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline().strip()
-        if not line.isdecimal():
-            self.end()
-            raise Unavailable(line or "its server did not start")
+        # What is logged later, when the load has broken off, is nobody's concern.
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module, contender, loop, *what],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+            assert self.process.stdout is not None
+            line = self.process.stdout.readline().strip()
+            if not line.isdecimal():
+                self.end()
+                errors.seek(0)
+                raise Unavailable(line or "".join(errors.readlines()[-1:]).strip())
         self.port = int(line)
 
     def resident(self) -> int:

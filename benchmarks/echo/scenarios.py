@@ -13,10 +13,7 @@ __all__ = ["SCENARIOS", "Scenario"]
 
 @dataclass(frozen=True)
 class Scenario:
-    """A kind of load. ``unit`` is that of the cost; ``options`` are of ``load.c``.
-
-    ``files`` is how many the server has to have open.
-    """
+    """A kind of load. ``unit`` is that of the cost; ``options`` are of ``load.c``."""
 
     name: str
     title: str
@@ -27,6 +24,7 @@ class Scenario:
 
     @property
     def files(self) -> int:
+        """Connections, and whatever else a server has open."""
         return self.options.get("connections", 1) + 200
 
     def suits(self, contender: Contender) -> bool:

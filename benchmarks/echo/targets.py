@@ -75,8 +75,8 @@ def _all() -> Iterator[Target]:
     yield Target("ping-256", "uvicorn-ours", 1 / 3, "uvicorn-wsproto")
 
 
-TARGETS = tuple(_all())
-LIMITS = (
+TARGETS: tuple[Target | Limit, ...] = (
+    *_all(),
     Limit("idle-5000", 8),
     Limit("idle-10000", 8),
     Limit("idle-5000-deflate", 1, "idle-5000"),
@@ -89,7 +89,7 @@ def verdicts(results: Results) -> list[str]:
     found = [
         target.verdict(results, line)
         for line in results.lines
-        for target in (*TARGETS, *LIMITS)
+        for target in TARGETS
         if target.scenario == line.scenario
     ]
     return [verdict for verdict in found if verdict is not None]
