@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -113,8 +114,8 @@ class Load:
 
     def __init__(self, directory: str) -> None:
         self.program = Path(directory, "load")
-        compiler = os.environ.get("CC", "cc")
-        command = [compiler, "-O2", "-o", str(self.program), str(SOURCE)]
+        compiler = shlex.split(os.environ.get("CC", "cc"))
+        command = [*compiler, "-O2", "-o", str(self.program), str(SOURCE)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         except OSError as error:
@@ -145,7 +146,8 @@ class Load:
         except subprocess.TimeoutExpired:
             raise Failed(f"not done after {TIMEOUT:.0f} s") from None
         if done.returncode != 0:
-            raise Failed(done.stderr.strip().splitlines()[0])
+            problem = done.stderr.strip() or f"the load ended with {done.returncode}"
+            raise Failed(problem.splitlines()[0])
         count, elapsed, spent = map(int, done.stdout.split())
         if count == 0:
             raise Failed("nothing was done in the time")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 
 from benchmarks.micro.machine import describe
+from sansocket import _kernels
 
 from .contenders import CONTENDERS, Unavailable
 from .processes import Failed, Load, Servers, raise_limits
@@ -31,25 +33,24 @@ def run(
     files = raise_limits()
     environment = describe({}, rounds) | {
         "contenders": _versions(contenders),
+        "form of ours": "compiled" if _kernels.COMPILED else "pure",
         "loops": ", ".join(loops),
         "rounds": f"{rounds} of {seconds:g} s, interleaved, order rotated",
     }
     results = Results(environment)
     with Load.compiled() as load, closing(Servers()) as servers:
         running = _Running(load, servers, results, seconds)
-        progress = _Progress(len(scenarios) * rounds)
-        for scenario in scenarios:
-            if scenario.files > files:
-                note = f"without {scenario.name}: only {files} files may be open"
-                results.notes.append(note)
-                continue
-            suited = [one for one in contenders if scenario.suits(CONTENDERS[one])]
-            pairs = [(one, loop) for loop in loops for one in suited]
-            # Memory hardly differs, and to open so many connections takes long.
-            count = (rounds + 1) // 3 if scenario.mode == "idle" else rounds
-            for number in range(count):
-                progress.step(f"{scenario.name}, round {number + 1}")
-                running.round(scenario, pairs[number % 7 :] + pairs[: number % 7])
+        progress = _Progress(len(scenarios))
+        try:
+            for scenario in scenarios:
+                progress.step(scenario.title)
+                if scenario.files <= files:
+                    running.rounds(scenario, contenders, loops, rounds)
+                else:
+                    note = f"without {scenario.name}: only {files} files may be open"
+                    results.notes.append(note)
+        except KeyboardInterrupt:
+            results.notes.append("interrupted: the rest was not measured")
         progress.end()
     return results
 
@@ -75,7 +76,24 @@ class _Running:
         self.seconds = seconds
         self.left_out: set[tuple[str, ...]] = set()
 
-    def round(self, scenario: Scenario, pairs: Sequence[tuple[str, str]]) -> None:
+    def rounds(
+        self,
+        scenario: Scenario,
+        contenders: Sequence[str],
+        loops: Sequence[str],
+        rounds: int,
+    ) -> None:
+        """Measure a scenario, in rounds."""
+        suited = [one for one in contenders if scenario.suits(CONTENDERS[one])]
+        order = deque((one, loop) for loop in loops for one in suited)
+        if scenario.mode == "idle":
+            # Memory hardly differs, and to open so many connections takes long.
+            rounds = (rounds + 1) // 3 or 1
+        for _ in range(rounds):
+            self._round(scenario, order)
+            order.rotate(5)
+
+    def _round(self, scenario: Scenario, pairs: Iterable[tuple[str, str]]) -> None:
         """Measure each contender on each loop once."""
         for pair in pairs:
             key = (scenario.name, *pair)
@@ -104,7 +122,7 @@ class _Running:
 
 
 class _Progress:
-    """One line on standard error, if that is a terminal; else one for each scenario."""
+    """One line on standard error, if that is a terminal; else one for each step."""
 
     def __init__(self, total: int) -> None:
         self.total = total
