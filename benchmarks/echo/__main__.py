@@ -1,145 +1,111 @@
-"""Compare echo servers: ``python -m benchmarks.echo [--rounds 5] [--seconds 1]``.
-
-The client is bare sockets with frames built beforehand, on another core, so that
-the server is what is measured: messages a second, and the time that its process was
-on a core per message (``/proc/PID/schedstat``, so Linux only). Rounds take turns, and
-the median is shown, with the least and the most.
-"""
+"""Command line: ``python -m benchmarks.echo`` from the root of the repository."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import socket
-import statistics
-import subprocess
 import sys
-import time
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
-from sansocket import _kernels
+from .contenders import CONTENDERS
+from .plot import write_plot
+from .processes import Failed
+from .report import render
+from .running import run
+from .scenarios import SCENARIOS
+from .server import LOOPS
 
-CORE = 1
-SIZE = 256
-KEY = b"\x12\x34\x56\x78"
-IN_FLIGHT = (1, 32)
-CLOSE = b"\x88\x80" + KEY
-REQUEST = (
-    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-    b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-    b"Sec-WebSocket-Version: 13\r\n\r\n"
-)
-
-
-@dataclass(frozen=True)
-class Result:
-    """One round: messages a second, microseconds of the server's process for each."""
-
-    rate: float
-    cost: float
+ROUNDS, QUICK_ROUNDS = 5, 2
+SECONDS, QUICK_SECONDS = 0.5, 0.1
 
 
-def frame(payload: bytes) -> bytes:
-    """A masked binary message of more than 125 bytes."""
-    masked = bytes(octet ^ KEY[i % 4] for i, octet in enumerate(payload))
-    return b"\x82\xfe" + len(payload).to_bytes(2, "big") + KEY + masked
-
-
-class Server:
-    """A process that serves."""
-
-    def __init__(self, contender: str, loop: str) -> None:
-        self.name = f"{contender} on {loop}"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.echo.server", contender, loop],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; return 1 if a contender failed, 2 if nothing can be run."""
+    options = _options(arguments)
+    if options.list:
+        for name, scenario in SCENARIOS.items():
+            print(f"{name:<20}{scenario.title}")
+        print("\n" + "\n".join(CONTENDERS))
+        return 0
+    if not hasattr(os, "sched_setaffinity") or (os.cpu_count() or 1) < 2:
+        print("this needs Linux and two cores", file=sys.stderr)
+        return 2
+    try:
+        results = run(
+            [SCENARIOS[name] for name in options.only],
+            options.contenders,
+            options.loops,
+            options.rounds,
+            options.seconds,
         )
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline())
-
-    def busy(self) -> float:
-        """Seconds that it was on a core."""
-        stat = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/schedstat")
-        return int(stat.read_text().split()[0]) / 1e9
-
-    def measure(self, in_flight: int, seconds: float) -> Result:
-        """Send messages for some seconds, so many at a time, and wait for all."""
-        batch = frame(os.urandom(SIZE)) * in_flight
-        answer = memoryview(bytearray(in_flight * (SIZE + 4)))
-        with socket.create_connection(("127.0.0.1", self.port)) as sock:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.sendall(REQUEST)
-            head = b""
-            while not head.endswith(b"\r\n\r\n"):
-                head += sock.recv(1)
-            exchange(sock, batch, answer, time.perf_counter() + seconds / 5)
-            busy, start = self.busy(), time.perf_counter()
-            count = exchange(sock, batch, answer, start + seconds) * in_flight
-            busy, elapsed = self.busy() - busy, time.perf_counter() - start
-            sock.sendall(CLOSE)
-            while sock.recv(1024):
-                pass
-        return Result(count / elapsed, busy / count * 1e6)
-
-    def end(self) -> None:
-        """Let it return."""
-        self.process.communicate()
+    except Failed as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(render(results))
+    if options.json:
+        results.save(options.json)
+    if options.plot:
+        write_plot(results, options.plot)
+    return 1 if results.problems else 0
 
 
-def exchange(sock: socket.socket, batch: bytes, answer: memoryview, end: float) -> int:
-    """Exchange batches until a time; return how many."""
-    count = 0
-    while time.perf_counter() < end:
-        sock.sendall(batch)
-        received = 0
-        while received < len(answer):
-            size = sock.recv_into(answer[received:])
-            assert size
-            received += size
-        count += 1
-    return count
-
-
-def show(name: str, results: list[Result]) -> None:
-    """Print the medians of a server, and the spread of its costs."""
-    rate = statistics.median(result.rate for result in results)
-    costs = [result.cost for result in results]
-    print(
-        f"  {name:<22} {rate:>10,.0f} messages/s  {statistics.median(costs):7.2f} us "
-        f"each ({min(costs):.2f} to {max(costs):.2f})"
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.echo",
+        description="Measures whole WebSocket servers: CPU time, rates and memory.",
+        epilog="Names may have wildcards: --only 'ping-*' --contenders 'ours*'. "
+        "python -m benchmarks.echo.plot draws a picture of a run that was saved.",
     )
+    add = parser.add_argument
+    add("--only", nargs="+", metavar="SCENARIO", type=_known(SCENARIOS))
+    add("--contenders", nargs="+", metavar="NAME", type=_known(CONTENDERS))
+    add("--loops", nargs="+", choices=LOOPS, default=LOOPS[:2])
+    add("--list", action="store_true", help="print the names, and end")
+    add("--rounds", type=_positive(int), metavar="N", help=f"default {ROUNDS}")
+    add("--seconds", type=_positive(float), help=f"of a round; default {SECONDS}")
+    add("--quick", action="store_true", help="few short rounds: noise, not figures")
+    add("--json", type=Path, metavar="FILE", help="write every round to FILE too")
+    add("--plot", type=Path, metavar="FILE", help="draw the main scenarios as SVG")
+    options = parser.parse_args(arguments)
+    options.only = _chosen(SCENARIOS, options.only)
+    options.contenders = _chosen(CONTENDERS, options.contenders)
+    options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
+    options.seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
+    return options
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0)
-    options = parser.parse_args()
-    form = "compiled" if _kernels.COMPILED else "pure"
-    print(f"sansocket {version('sansocket')} ({form}), websockets", end=" ")
-    print(f"{version('websockets')}, Python {sys.version.split()[0]}")
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {CORE})
-    servers = [
-        Server(contender, loop)
-        for loop in ("asyncio", "uvloop")
-        for contender in ("ours", "websockets")
+def _known(names: Iterable[str]) -> Callable[[str], str]:
+    def check(pattern: str) -> str:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise argparse.ArgumentTypeError(f"none of {', '.join(names)}: {pattern}")
+        return pattern
+
+    return check
+
+
+def _chosen(names: Iterable[str], patterns: list[str] | None) -> list[str]:
+    return [
+        name
+        for name in names
+        if patterns is None or any(fnmatchcase(name, one) for one in patterns)
     ]
-    for in_flight in IN_FLIGHT:
-        print(f"{SIZE} bytes, {in_flight} in flight, no compression:")
-        results: dict[str, list[Result]] = {server.name: [] for server in servers}
-        for _ in range(options.rounds):
-            for server in servers:
-                results[server.name].append(server.measure(in_flight, options.seconds))
-        for server in servers:
-            show(server.name, results[server.name])
-    for server in servers:
-        server.end()
+
+
+def _positive(kind: type) -> Callable[[str], Any]:
+    def check(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
+        if value <= 0:
+            raise argparse.ArgumentTypeError("must be more than 0")
+        return value
+
+    return check
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""Peers that misbehave for as long as they can: bounded in memory and in time.
+
+Each test ends only because the server ends the connection, and each asserts the most
+that Python's allocators gave out meanwhile. What lies in the buffers of the kernel is
+not counted: that is as much as they hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, TypeAlias
+
+import pytest
+
+from sansocket import ConnectionClosed, State
+from sansocket.asyncio import ServerConnection, broadcast
+from tests.core.support import (
+    BINARY,
+    CLOSE,
+    FIN,
+    PING,
+    TEXT,
+    header,
+    masked,
+    request_bytes,
+)
+
+from .support import Raw, Run, echo, opened, raw, serving, until
+
+SHORT = 0.05  # seconds: of any deadline
+PATIENCE: Any = {
+    "ping_interval": SHORT,
+    "ping_timeout": SHORT,
+    "close_timeout": SHORT,
+    "compression": None,
+}
+# Bytes: a server, the peer beside it and a loop take a third of that.
+ROOM = 2 * 2**20
+
+
+@pytest.fixture(autouse=True)
+def _bounded() -> Iterator[None]:
+    """Never is more allocated than there is room for."""
+    tracemalloc.start()
+    try:
+        yield
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < ROOM
+
+
+Handler: TypeAlias = Callable[[ServerConnection], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def misbehaving(
+    handler: Handler = echo,
+) -> AsyncIterator[tuple[ServerConnection, Raw]]:
+    """A connection of a server, and a peer that never ends it: that the server does."""
+    made: list[ServerConnection] = []
+
+    async def handle(connection: ServerConnection) -> None:
+        made.append(connection)
+        await handler(connection)
+
+    async with serving(handle, **PATIENCE) as (server, _), await opened(server) as peer:
+        await until(lambda: made)
+        yield made[0], peer
+        await made[0].wait_closed()
+        assert made[0].close_code == 1006
+        assert server.connections == set()
+
+
+def stop_reading(peer: Raw) -> None:
+    peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+
+async def send_for_ever(peer: Raw, data: bytes, connection: ServerConnection) -> None:
+    """Send as long as somebody takes it, until the connection is no more."""
+    while connection.state is not State.CLOSED:
+        if peer.writer.transport.get_write_buffer_size() < len(data):
+            peer.send(data)
+        await asyncio.sleep(0)
+
+
+class TestNeverReads:
+    @pytest.mark.parametrize("first", [FIN | PING, FIN | BINARY])
+    def test_sec_07_what_has_to_be_answered(self, run: Run, first: int) -> None:
+        """SEC-07: neither pongs nor echoes pile up, nor does what is not read."""
+        frames = masked(first, bytes(100)) * 500
+
+        async def main() -> None:
+            async with misbehaving() as (connection, peer):
+                stop_reading(peer)
+                await send_for_ever(peer, frames, connection)
+
+        run(main())
+
+    def test_messages(self, run: Run) -> None:
+        """Who sends to it waits, and then learns that it is gone."""
+        errors: list[ConnectionClosed] = []
+
+        async def handler(connection: ServerConnection) -> None:
+            try:
+                while True:
+                    await connection.send(bytes(10_000))
+            except ConnectionClosed as exc:
+                errors.append(exc)
+
+        async def main() -> None:
+            async with misbehaving(handler) as (_, peer):
+                stop_reading(peer)
+            assert [exc.code for exc in errors] == [1006]
+
+        run(main())
+
+
+class TestNeverCloses:
+    def test_sec_38_who_does_not_answer_and_sends_on(self, run: Run) -> None:
+        """SEC-38: what it sends meanwhile is neither answered nor kept."""
+        frames = masked(FIN | TEXT, bytes(100)) * 500
+
+        async def main() -> None:
+            async with misbehaving(ServerConnection.close) as (connection, peer):
+                await send_for_ever(peer, frames, connection)
+
+        run(main())
+
+    def test_sec_38_who_answers_and_sends_on(self, run: Run) -> None:
+        """SEC-38: the closing handshake is done, but the TCP connection stays."""
+        closed: list[int | None] = []
+
+        async def handler(connection: ServerConnection) -> None:
+            await connection.close()
+            closed.append(connection.close_code)
+
+        async def main() -> None:
+            async with (
+                serving(handler, **PATIENCE) as (server, _),
+                await opened(server) as peer,
+            ):
+                assert (await peer.read_frame())[0] == FIN | CLOSE
+                peer.send_frame(FIN | CLOSE, b"\x03\xe8")
+                while not closed:
+                    peer.send_frame(FIN | TEXT, bytes(100))
+                    await asyncio.sleep(0)
+            assert closed == [1000]
+
+        run(main())
+
+
+class TestByteByByte:
+    def test_sec_24_the_request(self, run: Run) -> None:
+        """SEC-24: each byte is too little, and too late."""
+
+        async def main() -> None:
+            async with (
+                serving(open_timeout=SHORT) as (server, _),
+                await raw(server) as peer,
+            ):
+                reading = asyncio.ensure_future(peer.read_all())
+                peer.send(request_bytes()[:-2])
+                while not reading.done():
+                    peer.send(b"X")
+                    await asyncio.sleep(0)
+                with contextlib.suppress(ConnectionError):
+                    assert await reading == b""
+
+        run(main())
+
+    def test_sec_38_a_message(self, run: Run) -> None:
+        """SEC-38: a message that is under way does not put off the end."""
+        head = header(FIN | BINARY, 2**20, 0x80)
+
+        async def handler(connection: ServerConnection) -> None:
+            await until(lambda: connection.stats.bytes_received > 1000)
+            await connection.close()
+
+        async def main() -> None:
+            async with misbehaving(handler) as (connection, peer):
+                peer.send(head)
+                await send_for_ever(peer, b"x", connection)
+
+        run(main())
+
+
+class TestVanishes:
+    def test_sec_39_while_it_is_waited_for(self, run: Run) -> None:
+        """SEC-39: without a word, and without an end of the stream."""
+
+        async def main() -> None:
+            async with misbehaving() as (_, peer):
+                stop_reading(peer)
+
+        run(main())
+
+    def test_sec_39_while_it_is_sent_to(self, run: Run) -> None:
+        """SEC-39: what is broadcast tells nothing about who gets it."""
+
+        async def main() -> None:
+            async with misbehaving() as (connection, peer):
+                stop_reading(peer)
+                while connection.state is not State.CLOSED:
+                    broadcast([connection], "news")
+                    await asyncio.sleep(0)
+                assert connection.bytes_to_write == 0
+
+        run(main())
