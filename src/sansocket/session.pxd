@@ -31,7 +31,7 @@ cdef class Session:
     cdef bint _wanted
     cdef bint _part_wanted
     cdef list _writes
-    cdef bint _opened
+    cdef readonly bint was_open
     cdef bint _ended
     cdef object _fragmented
 

@@ -76,6 +76,7 @@ class Session:
         reading: whether to read from the network.
         transport: what is to become of the TCP connection.
         deadline: when ``handle_timeout()`` is due; infinite if never.
+        was_open: whether the opening handshake has succeeded.
         timed_out: which deadline ended the connection: ``"opening"``,
             ``"keepalive"``, ``"closing"``, or ``None``.
 
@@ -109,7 +110,7 @@ class Session:
         self._wanted = False  # whether the application waits for a message
         self._part_wanted = False  # whether a part of it will do
         self._writes: list[bytes] = []
-        self._opened = False
+        self.was_open = False
         self._ended = False  # whether the end of the stream came
         self._fragmented: bool | None = None  # whether the message being sent is text
         self._settle(now)
@@ -147,7 +148,7 @@ class Session:
         """Take bytes from the network, which may be reused afterwards."""
         self.protocol._feed(data)
         self._liveness.heard()
-        if self._wanted or not self._opened:
+        if self._wanted or not self.was_open:
             self._read_one(now)
         else:
             self._look_ahead(now)
@@ -393,7 +394,7 @@ class Session:
     def _send(
         self, message: str | BytesLike, text: bool | None, compress: bool | None
     ) -> None:
-        if self._fragmented is not None:
+        if self._fragmented is not None and self.protocol._state == _OPEN:
             raise ConcurrencyError("a fragmented message is being sent")
         as_text = isinstance(message, str) if text is None else text
         data = payload_of(message)
@@ -472,8 +473,8 @@ class Session:
         protocol = self.protocol
         state = protocol._state
         if state == _OPEN:
-            if not self._opened:
-                self._opened = True
+            if not self.was_open:
+                self.was_open = True
                 self._open_by = _NEVER
                 self._liveness.start(now)
         elif state == _CLOSED:

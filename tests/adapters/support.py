@@ -26,7 +26,7 @@ async def echo(connection: ServerConnection) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(
-    handler: Callable[[ServerConnection], Awaitable[None]] = echo, **options: Any
+    handler: Callable[[ServerConnection], Awaitable[None]] | None = echo, **options: Any
 ) -> AsyncIterator[tuple[Server, str]]:
     """A server on the loopback address, and its URL."""
     async with serve(handler, "127.0.0.1", 0, **options) as server:

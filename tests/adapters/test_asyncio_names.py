@@ -33,6 +33,7 @@ INSIDE = {
     *("keepalive", "process_event", "send_context", "send_data", "start_keepalive"),
     *("set_connection_exc", "terminate_pending_pings"),
 }
+CALLBACKS = ("on_open", "on_message", "on_close")
 SERVE: dict[str, Any] = {
     "handler": ...,
     "host": None,
@@ -54,6 +55,7 @@ SERVE: dict[str, Any] = {
     "write_limit": 2**15,
     "logger": None,
     "create_connection": None,
+    **dict.fromkeys(CALLBACKS),
     "kwargs": ...,
 }
 
@@ -97,7 +99,7 @@ def test_connect() -> None:
     theirs = arguments(websockets.asyncio.client.connect)
     found = arguments(ours.connect)
     *names, last = theirs
-    assert [*found] == [*names, "max_redirects", last]
+    assert [*found] == [*names, "max_redirects", *CALLBACKS, last]
     # Our own name and functions; tests/core/test_reconnection.py has what they do.
     own = {"user_agent_header", "process_exception", "reconnect_delays"}
     assert theirs.items() - found.items() <= {(name, theirs[name]) for name in own}

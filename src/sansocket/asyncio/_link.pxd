@@ -21,7 +21,9 @@ cdef class Link:
     cdef object _write_low
     cdef bytearray _buffer
     cdef object _view
+    cdef public object _on_open
     cdef object _on_message
+    cdef object _on_close
     cdef public bint _opening
     cdef public bint _lost
     cdef public object _lost_by
@@ -42,6 +44,7 @@ cdef class Link:
 
     cdef _hand_over(self)
     cdef _wake(self)
+    cpdef _call(self, function)
     cdef _call_back(self)
     cdef _finish_pings(self)
     cdef _flush_soon(self)

@@ -62,7 +62,9 @@ class Link:
         close_timeout: float | None = 10,
         max_queue: int | tuple[int, int] | None = 16,
         write_limit: int | tuple[int, int | None] = 2**15,
+        on_open: Callable[[Any], object] | None = None,
         on_message: Callable[[Any, Any], object] | None = None,
+        on_close: Callable[[Any], object] | None = None,
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self._clock = _clock_of(loop)
@@ -90,7 +92,10 @@ class Link:
         self._write_low = low if isinstance(write_limit, tuple) else None
         self._buffer = _buffer_of(loop)
         self._view = memoryview(self._buffer)
-        self._on_message = on_message or getattr(type(self), "on_message", None)
+        kind = type(self)
+        self._on_open = on_open or getattr(kind, "on_open", None)
+        self._on_message = on_message or getattr(kind, "on_message", None)
+        self._on_close = on_close or getattr(kind, "on_close", None)
         self._opening = True  # until the opening handshake is decided
         self._lost = False  # whether the TCP connection is gone
         self._lost_by: Exception | None = None
@@ -151,6 +156,8 @@ class Link:
         self._pings.clear()
         _finish(self._drainers)
         _finish(self._closers)
+        if self._on_close is not None and self.session.was_open:
+            self._call(self._on_close)
 
     def pause_writing(self) -> None:
         """Hold back who sends; only the event loop calls this."""
@@ -195,6 +202,14 @@ class Link:
         elif self._receiver.waiting and self.session._is_ready():
             self._receiver.wake()
 
+    def _call(self, function: Callable[[Any], object]) -> None:
+        """Call a function of the application; if it fails, so does the connection."""
+        try:
+            function(self)
+        except Exception as exc:
+            self.logger.error("connection handler failed", exc_info=exc)
+            self._begin_close(1011)
+
     def _call_back(self) -> None:
         """Hand each message to the function that takes them."""
         session = self.session
@@ -208,7 +223,7 @@ class Link:
         except Exception as exc:
             told = isinstance(exc, (ConnectionClosed, InvalidState))
             if not told or self.protocol.state is OPEN:
-                self.logger.error("message handler failed", exc_info=exc)
+                self.logger.error("connection handler failed", exc_info=exc)
             self._begin_close(1011)
 
     def _finish_pings(self) -> None:

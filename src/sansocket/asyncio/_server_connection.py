@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from ..http11 import Request, Response
-    from ..typing import StatusLike, Subprotocol
+    from ..typing import Data, StatusLike, Subprotocol
     from .server import Server
 
     Answer: TypeAlias = Response | None
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     ProcessResponse: TypeAlias = Callable[
         ["ServerConnection", Request, Response], Awaitable[Answer] | Answer
     ]
+    OnEvent: TypeAlias = Callable[["ServerConnection"], object]
+    OnMessage: TypeAlias = Callable[["ServerConnection", Data], object]
     SelectSubprotocol: TypeAlias = Callable[
         ["ServerConnection", Sequence[Subprotocol]], Subprotocol | None
     ]
@@ -92,6 +94,8 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the loss of the connection; only the event loop calls this."""
         super().connection_lost(exc)
+        if self.server.handler is None and self.session.was_open:
+            self.logger.info("connection closed: %s", self.close_code)
         self.server._remove(self)
 
     # --- inside
@@ -161,9 +165,14 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
     def _waits_for_response(self) -> bool:
         return self.protocol.state is CONNECTING and not self.protocol.eof_sent
 
-    async def _handle(self, handler: Handler) -> None:
-        """Run the handler, and close the connection after it."""
+    async def _handle(self, handler: Handler | None) -> None:
+        """Run the handler, if there is one, and close the connection after it."""
         self.logger.info("connection open")
+        if self._on_open is not None:
+            self._call(self._on_open)
+        if handler is None:
+            self._task = None
+            return
         try:
             await handler(self)
         except ConnectionClosed as exc:

@@ -10,7 +10,7 @@ from ..client import ClientProtocol, backoff, process_exception
 from ..exceptions import InvalidStatus, SecurityError, shown
 from ..extensions.permessage_deflate import enable_client_permessage_deflate
 from ..http11 import USER_AGENT
-from ..protocol import CONNECTING
+from ..protocol import CONNECTING, OPEN
 from ..redirects import is_same_origin, redirected, without_credentials
 from ..uri import parse_uri
 from ._network import Network
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ..datastructures import HeadersLike
     from ..extensions.base import ClientExtensionFactory
-    from ..typing import LoggerLike, Origin, Subprotocol
+    from ..typing import Data, LoggerLike, Origin, Subprotocol
     from ..uri import WebSocketURI
 
 __all__ = ["ClientConnection", "connect", "unix_connect"]
@@ -53,6 +53,8 @@ class ClientConnection(Connection, asyncio.BufferedProtocol):
             self._opening = False
             if not self._decided.done():
                 self._decided.set_result(None)
+            if self._on_open is not None and protocol.state is OPEN:
+                self._call(self._on_open)
 
     async def _shake_hands(
         self, additional_headers: HeadersLike | None, user_agent: str | None
@@ -133,6 +135,9 @@ class connect:
         logger: where to log; ``sansocket.client`` by default.
         create_connection: class of the connection.
         max_redirects: how many redirects are followed; with 0 they are refusals.
+        on_open: called with the connection once it is open.
+        on_message: called with the connection and each message; see ``Connection``.
+        on_close: called with the connection once it is lost, if it was open.
         **kwargs: limits of ``ClientProtocol``, which has their defaults:
             ``max_status_line``, ``max_header_line``, ``max_headers``,
             ``max_head_size``, ``max_body``, ``validate_utf8``, ``max_fragments`` and
@@ -180,6 +185,9 @@ class connect:
         logger: LoggerLike | None = None,
         create_connection: type[ClientConnection] | None = None,
         max_redirects: int = 10,
+        on_open: Callable[[ClientConnection], object] | None = None,
+        on_message: Callable[[ClientConnection, Data], object] | None = None,
+        on_close: Callable[[ClientConnection], object] | None = None,
         **kwargs: Any,
     ) -> None:
         self._uri = parse_uri(uri)
@@ -201,6 +209,9 @@ class connect:
             "close_timeout": close_timeout,
             "max_queue": max_queue,
             "write_limit": write_limit,
+            "on_open": on_open,
+            "on_message": on_message,
+            "on_close": on_close,
         }
         self._headers = additional_headers
         self._user_agent = user_agent_header

@@ -53,6 +53,13 @@ class Connection(Link):
             pair of a high and a low mark; ``None`` for no limit.
         write_limit: bytes that may wait to be written until ``send()`` waits, or a
             pair of a high and a low mark.
+        on_open: called with the connection once it is open. So are the next ones, and
+            methods of these names in subclasses stand in for all three.
+        on_message: called with the connection and each message, straight from the
+            read that brought its end; then nobody can receive. It should answer with
+            ``send_nowait()``. It is called no more while the peer is too slow to
+            take the answers.
+        on_close: called with the connection once it is lost, if it was open.
 
     Attributes:
         protocol: the connection without I/O.

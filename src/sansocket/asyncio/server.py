@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from ..typing import LoggerLike, Origin, Subprotocol
     from ._server_connection import (
         Handler,
+        OnEvent,
+        OnMessage,
         ProcessRequest,
         ProcessResponse,
         SelectSubprotocol,
@@ -71,7 +73,7 @@ class Server:
 
     def __init__(
         self,
-        handler: Handler,
+        handler: Handler | None,
         make_connection: MakeConnection,
         listen: Listen,
         hooks: dict[str, Any],
@@ -226,7 +228,7 @@ class Server:
 
 
 def serve(
-    handler: Handler,
+    handler: Handler | None,
     host: str | Sequence[str] | None = None,
     port: int | None = None,
     *,
@@ -247,6 +249,9 @@ def serve(
     write_limit: int | tuple[int, int | None] = 2**15,
     logger: LoggerLike | None = None,
     create_connection: type[ServerConnection] | None = None,
+    on_open: OnEvent | None = None,
+    on_message: OnMessage | None = None,
+    on_close: OnEvent | None = None,
     **kwargs: Any,
 ) -> Server:
     """Make a WebSocket server, which listens once it is awaited or entered::
@@ -257,8 +262,17 @@ def serve(
     When the handler returns, its connection is closed with 1000; when it raises,
     with 1011, and the log tells why.
 
+    Functions can take the handler's place, which are called straight from the read::
+
+        def echo(connection, message):
+            connection.send_nowait(message)
+
+        async with serve(None, "localhost", 8765, on_message=echo) as server:
+            await server.serve_forever()
+
     Args:
-        handler: coroutine function that is called with each open connection.
+        handler: coroutine function that is called with each open connection, or
+            ``None``.
         host: as for ``loop.create_server()``.
         port: as for ``loop.create_server()``.
         origins: acceptable values of ``Origin``; see ``ServerProtocol``.
@@ -284,6 +298,9 @@ def serve(
         write_limit: bytes that may wait to be written until ``send()`` waits.
         logger: where to log; ``sansocket.server`` by default.
         create_connection: class of the connections.
+        on_open: called with each connection once it is open.
+        on_message: called with the connection and each message; see ``Connection``.
+        on_close: called with each connection once it is lost, if it was open.
         **kwargs: limits of ``ServerProtocol``, which has their defaults: ``hosts``,
             ``max_request_line``, ``max_header_line``, ``max_headers``,
             ``max_head_size``, ``validate_utf8``, ``max_fragments`` and
@@ -297,6 +314,8 @@ def serve(
     )
     limits = take(kwargs, SERVER_LIMITS)
     connection_class = create_connection or ServerConnection
+    if not (handler or on_message or hasattr(connection_class, "on_message")):
+        raise TypeError("give a handler or on_message")
     timeouts: dict[str, Any] = {
         "open_timeout": open_timeout,
         "ping_interval": ping_interval,
@@ -304,6 +323,9 @@ def serve(
         "close_timeout": close_timeout,
         "max_queue": max_queue,
         "write_limit": write_limit,
+        "on_open": on_open,
+        "on_message": on_message,
+        "on_close": on_close,
     }
 
     def make_connection(server: Server) -> ServerConnection:
@@ -342,7 +364,7 @@ def serve(
 
 
 def unix_serve(
-    handler: Handler, path: str | os.PathLike[str] | None = None, **kwargs: Any
+    handler: Handler | None, path: str | os.PathLike[str] | None = None, **kwargs: Any
 ) -> Server:
     """Make a WebSocket server on a Unix socket.
 
