@@ -35,6 +35,7 @@ LAYERS = {
     7: [
         *("_serve", "asyncio._link", "asyncio.connection"),
         *("asyncio._server_connection", "asyncio.server", "asyncio.client", "asyncio"),
+        *("_asgi", "uvicorn"),
     ],
     8: ["cli", "__main__"],
 }

@@ -27,7 +27,7 @@ MODULES = [
     *("client", "closing", "constants", "datastructures", "environment", "exceptions"),
     *("extensions.base", "extensions.negotiation", "extensions.permessage_deflate"),
     *("frames", "handshake", "headers", "http11", "protocol", "server", "session"),
-    *("stats", "typing", "uri", "version"),
+    *("stats", "typing", "uri", "uvicorn", "version"),
     *("asyncio", "asyncio.client", "asyncio.connection", "asyncio.server"),
 ]
 # At the top are the names of these modules ...
