@@ -127,10 +127,11 @@ class Session:
 
     @property
     def ready(self) -> bool:
-        """Whether who waits should call ``next_message()`` or ``next_part()`` again."""
+        """Whether who waits should call ``next_message()`` or ``next_part()`` again;
+        so too if nothing more is to come, before the connection is closed."""
         if self._part_wanted or self.protocol._state == _CLOSED:
             return True
-        return bool(self._inbox)
+        return bool(self._inbox) or self.protocol.eof_sent
 
     @property
     def close_exc(self) -> ConnectionClosed:

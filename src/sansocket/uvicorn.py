@@ -244,13 +244,17 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             return {"type": "websocket.connect"}
         while self._receiving:
             await self._wait_in(self._turns)
-        if self._stage == CLOSED and not self.session.ready:
-            return self._disconnect()
         self._receiving = True
         try:
-            message = await self.recv()
-        except ConnectionClosed:
-            return self._disconnect()
+            while True:
+                message = self.session.next_message(self._loop.time())
+                self._flush_soon()  # it may have read a ping, or go on reading
+                if message is not None:
+                    break
+                # Nothing comes any more, even if the peer takes its time to go.
+                if self.protocol.eof_sent or self._stage == CLOSED:
+                    return self._disconnect()
+                await self._more()
         finally:
             self._receiving = False
             if self._turns:
@@ -301,7 +305,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
                 self._close_for(event)
             else:
                 raise RuntimeError(f"expected {EXPECTED[stage]}, but got {kind!r}")
-        except InvalidState:
+        except (ConnectionClosed, InvalidState):
             raise ClientDisconnected from None
 
     def _accept(self, event: Event) -> None:

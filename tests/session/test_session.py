@@ -218,6 +218,18 @@ class TestOrder:
         assert end.session.ready
         assert end.messages() == []
 
+    def test_nothing_more_comes_before_it_is_closed(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        """Neither behind a close frame, nor behind a violation."""
+        for data in (masked(FIN | CLOSE), masked(FIN | 0x3)):
+            end = server(impl, clock)
+            assert end.messages() == []
+            end.session.receive_data(data, clock.now)
+            assert end.session.ready
+            assert not end.session.closed
+            assert end.messages() == []
+
     def test_the_end_while_somebody_waits(self, impl: Any, clock: Clock) -> None:
         end = server(impl, clock)
         assert end.messages() == []
