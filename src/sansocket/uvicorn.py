@@ -155,10 +155,13 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
 
     def _proceed(self) -> None:
         """Look at the request, and let the application decide."""
-        if self._lost:
+        if self.session.timed_out:
             self._opening = False
-            if self.session.timed_out and self._stage == DECIDING and self.scope:
+            if self._stage == DECIDING and self.scope:
+                self._stage = GONE
                 self._log_decision("timed out")
+        elif self._lost:
+            self._opening = False
         elif self.request is None and self.session.request is not None:
             self.request = self.session.request
             self._start(self.request)
@@ -202,7 +205,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
     def _refuse_request(self) -> None:
         """Answer for an application that failed to, or cannot any more."""
         self._stage = GONE
-        if not self._lost and not self.protocol.eof_sent:
+        if not self.protocol.eof_sent:
             self._respond(self.protocol.reject(500, "Internal Server Error"))
 
     # --- inside: the application
@@ -221,7 +224,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             self._finish(1012)
             raise
         else:
-            if self._stage == DECIDING and not self._lost:
+            if self._stage == DECIDING and not self.protocol.eof_sent:
                 LOGGER.error("ASGI callable returned without completing handshake.")
             elif result is not None:
                 message = "ASGI callable should return None, but returned '%s'."
