@@ -75,12 +75,14 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             no limit.
         close_timeout: seconds for the peer to end the connection once it should;
             ``None`` for no limit.
+        max_fragments: how many frames one message may have; ``None`` for no limit.
 
     """
 
     protocol: ServerProtocol
     open_timeout: float | None = 10
     close_timeout: float | None = 10
+    max_fragments: int | None = 4096
 
     def __init__(
         self,
@@ -96,6 +98,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             ServerProtocol(
                 extensions=enable_server_permessage_deflate(None) if deflate else None,
                 max_size=config.ws_max_size,
+                max_fragments=self.max_fragments,
                 logger=LOGGER,
             ),
             open_timeout=self.open_timeout,

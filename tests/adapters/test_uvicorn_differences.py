@@ -355,6 +355,19 @@ class TestBadPeers:
 
         run(main())
 
+    def test_sec_04_many_fragments(self, run: Run) -> None:
+        app = Recorder()
+
+        async def main() -> None:
+            async with running(app) as server, await accepted(server) as peer:
+                peer.send_frame(TEXT)
+                peer.send(b"\x00\x80\0\0\0\0" * 5000)
+                first, payload = await peer.read_frame()
+                assert (first, payload[:2]) == (FIN | CLOSE, b"\x03\xf1")
+                assert (await app.ended())[0] == 1009
+
+        run(main())
+
     def test_pings_between_fragments(self, run: Run) -> None:
         app = Recorder()
 
