@@ -4,14 +4,17 @@ may send, and what it gets if it must not."""
 from __future__ import annotations
 
 import asyncio
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 from uvicorn.protocols.utils import ClientDisconnected
+from websockets.asyncio.client import connect, unix_connect
 
 from sansocket import InvalidHeader
 from tests.core.support import BINARY, CLOSE, FIN, TEXT
+from tests.e2e.conftest import certificate  # noqa: F401 - a fixture
 
 from .support import Run, until
 from .uvicorn_support import Recorder, accepted, asking, running, turns
@@ -104,13 +107,31 @@ class TestScope:
         ] * 2
         assert scopes[0]["state"] is not scopes[1]["state"]
 
+    @pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+    def test_tls(self, run: Run, certificate: tuple[Path, Path]) -> None:  # noqa: F811
+        """Python 3.10 warns about transports that the peer has closed."""
+        app = Recorder(answers=True)
+        files = dict(zip(("ssl_certfile", "ssl_keyfile"), certificate, strict=True))
+        context = ssl.create_default_context(cafile=str(certificate[0]))
+
+        async def main() -> None:
+            async with running(app, **files) as server:
+                uri = server.url.replace("ws:", "wss:")
+                async with connect(uri, ssl=context, proxy=None) as client:
+                    for message in ("secret", bytes(300_000), "still"):
+                        await client.send(message)
+                        assert await client.recv() == message
+                    await client.close(3000)
+                assert await app.ended() == (3000, "")
+
+        run(main())
+        assert app.scope["scheme"] == "wss"
+
     def test_a_unix_socket(self, run: Run, tmp_path: Path) -> None:
         app = Recorder(answers=True)
         path = str(tmp_path / "socket")
 
         async def main() -> None:
-            from websockets.asyncio.client import unix_connect
-
             async with running(app, uds=path):
                 async with unix_connect(path, "ws://localhost/", proxy=None) as client:
                     await client.send("over a file")

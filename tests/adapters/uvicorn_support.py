@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import uvicorn
 
 from tests.core.support import REQUEST_HEADERS
@@ -15,6 +16,7 @@ from .support import Raw, raw, until
 
 OURS = "sansocket.uvicorn:WebSocketProtocol"
 THEIRS = "websockets-sansio"
+BOTH = pytest.mark.parametrize("ws", [OURS, THEIRS], ids=["ours", "theirs"])
 
 
 class Running:
@@ -81,6 +83,12 @@ async def accepted(server: Running, path: str = "/", *extra: tuple[str, str]) ->
     head = await peer.read_head()
     assert head.startswith(b"HTTP/1.1 101 "), head
     return peer
+
+
+def connection_of(server: Running) -> Any:
+    """The only connection that is open."""
+    (connection,) = server.state.connections
+    return connection
 
 
 class Recorder:
