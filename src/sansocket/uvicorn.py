@@ -200,10 +200,10 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         task.add_done_callback(self.server_state.tasks.discard)
 
     def _respond(self, response: Response) -> None:
-        self.session.send_response(response, self._loop.time())
+        self.session.send_response(response, self._time())
         self.response = response
         self._opening = False
-        self._flush()
+        self.flush()
 
     def _refuse_request(self) -> None:
         """Answer for an application that failed to, or cannot any more."""
@@ -253,14 +253,14 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         self._receiving = True
         try:
             while True:
-                message = self.session.next_message(self._loop.time())
-                self._flush_soon()  # it may have read a ping, or go on reading
+                message = self.session.next_message(self._time())
+                self.flush_soon()  # it may have read a ping, or go on reading
                 if message is not None:
                     break
                 # Nothing comes any more, even if the peer takes its time to go.
                 if self.protocol.eof_sent or self._stage == CLOSED:
                     return self._disconnect()
-                await self._more()
+                await self._wait_for_more()
         finally:
             self._receiving = False
             if self._turns:
@@ -351,9 +351,9 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             await self._drain()
             return
         self.protocol.send_eof()
-        self.session.close(self._loop.time())  # it sees that the end is due
+        self.session.close(self._time())  # it sees that the end is due
         self._opening = False
-        self._flush()
+        self.flush()
         self._stage = CLOSED
         self._log_decision(denial.status)
 

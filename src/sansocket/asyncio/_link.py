@@ -144,6 +144,16 @@ class Link(asyncio.BufferedProtocol):
         self._steer_reading()
         _finish(self._drainers)
 
+    def flush(self) -> None:
+        """Do now what the session has for the network; it is done anyway at the end of
+        the turn of the loop, if something was sent or received."""
+        self._flush()
+
+    def flush_soon(self) -> None:
+        """Do it at the end of this turn of the loop, if not earlier."""
+        if not self._flush_due:
+            self._flush_soon()
+
     # --- inside: from the session to whoever waits
 
     def _wake(self) -> None:
@@ -265,6 +275,10 @@ class Link(asyncio.BufferedProtocol):
         self.session.close(self._loop.time(), code, reason)
         self._wake()
         self._flush()
+
+    def _time(self) -> float:
+        """The time, from the clock of the event loop."""
+        return self._loop.time()
 
     async def _wait_in(self, waiters: list[asyncio.Future[None]]) -> None:
         waiter = self._loop.create_future()

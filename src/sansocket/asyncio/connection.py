@@ -140,7 +140,7 @@ class Connection(Link):
                 self._flush_soon()
             if message is not None:
                 return message
-            await self._more()
+            await self._wait_for_more()
 
     async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]:
         """Receive the next message in parts, as they arrive::
@@ -169,13 +169,13 @@ class Connection(Link):
             if not self._flush_due:
                 self._flush_soon()
             if found is None:
-                await self._more()
+                await self._wait_for_more()
                 continue
             part, fin = found
             if part:
                 yield part
 
-    async def _more(self) -> None:
+    async def _wait_for_more(self) -> None:
         """Wait until more has come."""
         if self.session.closed:
             raise self.session.close_exc
