@@ -149,7 +149,8 @@ class Session:
         """Take bytes from the network, which may be reused afterwards."""
         self.protocol.feed_data(data)
         self._liveness.heard()
-        if self._wanted or not self._opened:
+        # One who wanted a message and has not taken it may never do: read on then.
+        if not self._opened or (self._wanted and not self._inbox):
             self._read_one(now)
         else:
             self._look_ahead(now)
