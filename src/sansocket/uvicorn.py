@@ -127,12 +127,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         self._trace("made")
 
     def data_received(self, data: bytes) -> None:
-        """Take the request as uvicorn hands it over, or what a loop has read that
-        reads into its own buffer."""
-        if self.request is not None and self.transport.is_reading():
-            # uvloop looks for a buffer of ours only when it begins to read.
-            self.transport.pause_reading()
-            self.transport.resume_reading()
+        """Take the request, which uvicorn hands over as bytes; only it calls this."""
         rest = memoryview(data)
         while rest:
             buffer = self.get_buffer(len(rest))
