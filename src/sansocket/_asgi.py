@@ -24,30 +24,37 @@ if TYPE_CHECKING:
     Event: TypeAlias = dict[str, Any]
     RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
 
-__all__ = ["Denial", "disconnect", "scope_of", "text_headers"]
+__all__ = ["Denial", "disconnect", "headers_of", "target_of", "text_headers"]
 
 NO_BODY = (204, 304)
 
 
-def scope_of(request: Request, root_path: str) -> dict[str, Any]:
-    """What the scope of a connection says of its request.
-
-    Headers with an underscore in their name are left out: what passes them on as
-    variables of an environment cannot tell ``X_User`` from ``X-User``, which a proxy
-    may have checked.
+def target_of(request: Request, root_path: str) -> dict[str, Any]:
+    """What the scope of a connection says of what was requested.
 
     Args:
-        request: a valid opening handshake.
+        request: a request.
         root_path: where the application is mounted.
 
     """
     raw_path, _, query = request.path.partition("?")
-    headers = request.headers
     return {
         "root_path": root_path,
         "path": root_path + unquote(raw_path),
         "raw_path": root_path.encode() + raw_path.encode("ascii"),
         "query_string": query.encode("ascii"),
+    }
+
+
+def headers_of(request: Request) -> dict[str, Any]:
+    """What the scope of a connection says of the headers of a valid request.
+
+    Those with an underscore in their name are left out: what passes them on as
+    variables of an environment cannot tell ``X_User`` from ``X-User``, which a proxy
+    may have checked.
+    """
+    headers = request.headers
+    return {
         "headers": [
             (name.lower().encode("ascii"), value.encode("latin-1"))
             for name, value in headers.raw_items()

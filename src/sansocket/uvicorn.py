@@ -27,10 +27,11 @@ except ImportError as exc:
         "sansocket.uvicorn needs uvicorn: pip install 'sansocket[uvicorn]'"
     ) from exc
 
-from ._asgi import Denial, disconnect, scope_of, text_headers
+from ._asgi import Denial, disconnect, headers_of, target_of, text_headers
 from .asyncio.connection import Connection
 from .exceptions import ConnectionClosed, InvalidState
 from .extensions.permessage_deflate import enable_server_permessage_deflate
+from .http11 import Response
 from .server import ServerProtocol
 
 TYPE_CHECKING = False
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
     from ._asgi import Event
-    from .http11 import Request, Response
+    from .http11 import Request
 
 __all__ = ["WebSocketProtocol"]
 
@@ -175,17 +176,16 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             "client": get_remote_addr(transport),
             "state": self.app_state.copy(),
             "extensions": {"websocket.http.response": {}},
+            **target_of(request, self.config.root_path),
         }
         response = self.protocol.accept(request)
         if response.status_code != 101:
-            raw_path, _, query = request.path.partition("?")
-            self.scope |= {"path": raw_path, "query_string": query.encode("ascii")}
             self._log_decision(response.status_code)
             self._stage = GONE
             self._respond(response)
             return
         self._acceptance = response
-        self.scope |= scope_of(request, self.config.root_path)
+        self.scope |= headers_of(request)
         create_task = self._loop.create_task
         if self.config.reset_contextvars:
             task = contextvars.Context().run(create_task, self._run())
@@ -222,7 +222,8 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             self._finish(1012)
             raise
         else:
-            if self._stage == DECIDING and not self.protocol.eof_sent:
+            undecided = self._stage in (DECIDING, DENYING)
+            if undecided and not self.protocol.eof_sent:
                 LOGGER.error("ASGI callable returned without completing handshake.")
             elif result is not None:
                 message = "ASGI callable should return None, but returned '%s'."
@@ -310,17 +311,16 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             raise ClientDisconnected from None
 
     def _accept(self, event: Event) -> None:
-        response = self._acceptance
-        assert response is not None
-        headers = text_headers(
-            event.get("headers", ()), self.server_state.default_headers
-        )
+        acceptance = self._acceptance
+        assert acceptance is not None
+        given = event.get("headers", ())
+        headers = acceptance.headers.copy()
+        del headers["Date"]  # the server has one of its own, or wants none
+        headers.update(text_headers(given, self.server_state.default_headers))
         subprotocol = event.get("subprotocol")
         if subprotocol:
-            headers.append(("Sec-WebSocket-Protocol", subprotocol))
-        del response.headers["Date"]  # the server has one of its own, or wants none
-        response.headers.update(headers)
-        self._respond(response)
+            headers["Sec-WebSocket-Protocol"] = subprotocol
+        self._respond(Response(101, acceptance.reason_phrase, headers))
         self.protocol.subprotocol = subprotocol or None
         self._stage = ACCEPTED
         self._log_decision("[accepted]")

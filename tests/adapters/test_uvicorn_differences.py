@@ -16,6 +16,7 @@ from .support import Raw, Run, until
 from .uvicorn_support import (
     BOTH,
     OURS,
+    THEIRS,
     Recorder,
     Running,
     accepted,
@@ -184,6 +185,21 @@ class TestRequests:
 
         run(main())
         assert '"WebSocket /x?y" 400' in caplog.text
+
+    @BOTH
+    def test_one_line_in_the_log(
+        self, run: Run, ws: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def main() -> None:
+            async with running(Recorder(), ws=ws) as server:
+                caplog.clear()
+                async with await accepted(server, "/%41?%42"):
+                    pass
+
+        run(main())
+        lines = [line.partition(" - ")[2] or line for line in caplog.messages]
+        expected = ['"WebSocket /A?%42" [accepted]']
+        assert lines == expected + (["connection open"] if ws == THEIRS else [])
 
     def test_an_application_that_does_not_decide(
         self, run: Run, caplog: pytest.LogCaptureFixture
