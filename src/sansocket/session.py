@@ -127,8 +127,7 @@ class Session:
 
     @property
     def ready(self) -> bool:
-        """Whether who waits should call ``next_message()`` or ``next_part()`` again;
-        so too if nothing more is to come, before the connection is closed."""
+        """Whether who waits should look again: for a message, a part, or the end."""
         if self._part_wanted or self.protocol._state == _CLOSED:
             return True
         return bool(self._inbox) or self.protocol.eof_sent
