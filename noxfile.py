@@ -155,7 +155,7 @@ def torture(session: nox.Session) -> None:
 @nox.session
 def conformance(session: nox.Session) -> None:
     """Let the Autobahn test suite examine the server, or whatever arguments say."""
-    session.install(".", env={"SANSOCKET_BUILD": "require"})
+    session.install(".[uvicorn]", env={"SANSOCKET_BUILD": "require"})
     session.run("python", "-m", "tests.conformance", *(session.posargs or ["server"]))
 
 

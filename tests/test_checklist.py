@@ -30,7 +30,6 @@ DRIVERS_ONLY = {
     "SPEC-044": "TLS, its names and its certificates",
     "SPEC-054": "when to connect again: a connection is made for once",
     "SPEC-079h": "closing TCP and TLS cleanly",
-    "SEC-30": "names of headers in ASGI and WSGI",
 }
 
 MENTION = re.compile(r"(spec|sec)[-_ ](\d{2,3}[a-h]?)(?![0-9a-z])", re.IGNORECASE)

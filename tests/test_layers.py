@@ -40,6 +40,7 @@ LAYERS = {
         *("_serve", "asyncio._waiter", "asyncio._link", "asyncio.connection"),
         *("asyncio._server_connection", "asyncio.server", "asyncio._tunnel"),
         *("asyncio._network", "asyncio.client", "asyncio", "asyncio.router"),
+        *("_asgi", "uvicorn"),
     ],
     8: ["cli", "__main__"],
 }

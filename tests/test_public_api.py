@@ -27,7 +27,7 @@ MODULES = [
     *("client", "closing", "constants", "datastructures", "environment", "exceptions"),
     *("extensions.base", "extensions.negotiation", "extensions.permessage_deflate"),
     *("frames", "handshake", "headers", "http11", "protocol", "proxy", "reconnection"),
-    *("redirects", "server", "session", "stats", "typing", "uri", "version"),
+    *("redirects", "server", "session", "stats", "typing", "uri", "uvicorn", "version"),
     *("asyncio", "asyncio.client", "asyncio.connection", "asyncio.router"),
     "asyncio.server",
 ]

@@ -108,7 +108,7 @@ def test_server_and_client(
 
 
 def test_commands_are_what_ci_runs() -> None:
-    first, second = blocks("sh")
+    first, second, *_ = blocks("sh")
     assert first == "pip install . && sansocket serve\n"
     assert second == "pip install -e '.[dev]' && pytest\n"
     assert "readme_command" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")

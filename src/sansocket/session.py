@@ -129,7 +129,7 @@ class Session:
 
     @property
     def ready(self) -> bool:
-        """Whether who waits should call ``next_message()`` or ``next_part()`` again."""
+        """Whether who waits should look again: for a message, a part, or the end."""
         return self._is_ready()
 
     @property
@@ -148,7 +148,8 @@ class Session:
         """Take bytes from the network, which may be reused afterwards."""
         self.protocol._feed(data)
         self._liveness.heard()
-        if self._wanted or not self.was_open:
+        # One who wanted a message and has not taken it may never do: read on then.
+        if not self.was_open or (self._wanted and not self._inbox.size):
             self._read_one(now)
         else:
             self._look_ahead(now)
@@ -389,7 +390,7 @@ class Session:
     def _is_ready(self) -> bool:
         if self._part_wanted or self.protocol._state == _CLOSED:
             return True
-        return self._inbox.size > 0
+        return self._inbox.size > 0 or self.protocol.eof_sent
 
     def _send(
         self, message: str | BytesLike, text: bool | None, compress: bool | None

@@ -85,6 +85,6 @@ def run(
     logged = [
         record
         for record in caplog.get_records("call")
-        if record.exc_info and record.name.startswith("sansocket")
+        if record.exc_info and record.name.startswith(("sansocket", "uvicorn"))
     ]
     assert {record.getMessage() for record in logged} == {*may_log_errors}

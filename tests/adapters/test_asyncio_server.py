@@ -495,4 +495,4 @@ class TestHandshake:
 
     def test_compression_of_another_name(self) -> None:
         with pytest.raises(ValueError, match="compression"):
-            serve(None, compression="zip")  # type: ignore[arg-type]
+            serve(None, compression="zip")

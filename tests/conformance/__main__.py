@@ -18,14 +18,16 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.conformance",
         description="Run the Autobahn test suite against an echo server made of "
-        "ServerProtocol, or against an echo client made of ClientProtocol.",
+        "ServerProtocol, an echo client made of ClientProtocol, or uvicorn with an "
+        "echo application.",
         epilog="The suite needs CPython 2.7: one that is called python2.7, or that "
         "pyenv has installed, is found. The suite goes to build/conformance, where the "
         "reports are too. Exit status: 0 if every case is OK (7.1.6, 7.13.1, 7.13.2: "
         "INFORMATIONAL), 1 if not, or if the program under test wrote anything to "
         "standard error, 2 if the suite could not run.",
     )
-    parser.add_argument("side", choices=("server", "client"), help="what to examine")
+    sides = ("server", "client", "uvicorn")
+    parser.add_argument("side", choices=sides, help="what to examine")
     parser.add_argument(
         "--full",
         action="store_true",

@@ -60,12 +60,12 @@ class Run:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
 
-    def server(self) -> None:
+    def server(self, module: str = "server") -> None:
         """Let the suite examine the server."""
         with (
             self.log("tested").open("w") as tested,
             self.log("suite").open("w") as errors,
-            process(self.program("server"), tested, stdout=subprocess.PIPE) as server,
+            process(self.program(module), tested, stdout=subprocess.PIPE) as server,
         ):
             assert server.stdout is not None
             port = server.stdout.readline().strip()
@@ -78,6 +78,10 @@ class Run:
                 self.watch(suite, "the suite", errors)
             if server.poll() is not None:
                 self.complaints.append(f"the server ended itself: {server.returncode}")
+
+    def uvicorn(self) -> None:
+        """Let the suite examine the server inside of uvicorn."""
+        self.server("uvicorn_server")
 
     def client(self) -> None:
         """Let the suite examine the client."""

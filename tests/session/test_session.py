@@ -202,6 +202,18 @@ class TestOrder:
         assert end.session.ready
         assert end.messages() == []
 
+    def test_nothing_more_comes_before_it_is_closed(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        """Neither behind a close frame, nor behind a violation."""
+        for data in (masked(FIN | CLOSE), masked(FIN | 0x3)):
+            end = server(impl, clock)
+            assert end.messages() == []
+            end.session.receive_data(data, clock.now)
+            assert end.session.ready
+            assert not end.session.closed
+            assert end.messages() == []
+
     def test_the_end_while_somebody_waits(self, impl: Any, clock: Clock) -> None:
         end = server(impl, clock)
         assert end.messages() == []
@@ -259,6 +271,28 @@ class TestPause:
         end.session.receive_eof(clock.now)
         assert end.messages() == ["x", "x"]
         assert end.session.close_exc.rcvd.code == 1000
+
+    def test_one_who_does_not_want_the_message_any_more(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        """As if nobody had: reading pauses, however fast the peer sends on."""
+        end = server(impl, clock, max_queue=4)
+        assert end.messages() == []  # who waits now is cancelled, say
+        for _ in range(10):
+            if end.session.reading:
+                end.session.receive_data(masked(FIN | TEXT, b"x") * 2, clock.now)
+            clock.advance(0.01)
+        assert not end.session.reading
+        assert end.messages() == ["x"] * 4
+
+    def test_and_closes_instead(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock)
+        assert end.messages() == []
+        end.session.receive_data(masked(FIN | TEXT, b"x"), clock.now)
+        end.session.close(clock.now)
+        end.session.receive_data(masked(FIN | TEXT, b"x"), clock.now)
+        end.session.receive_data(masked(FIN | CLOSE, b"\x03\xe8"), clock.now)
+        assert end.session.protocol.close_rcvd.code == 1000
 
 
 class TestClosing:

@@ -180,6 +180,10 @@ class Link:
         the turn of the loop, if something was sent or received."""
         self._flush()
 
+    def flush_soon(self) -> None:
+        """Do it at the end of this turn of the loop, if not earlier."""
+        self._flush_soon()
+
     # --- inside: from the session to whoever waits
 
     def _hand_over(self) -> None:

@@ -167,8 +167,6 @@ class Connection(Link):
             self._check_receiver()
             found = self.session.next_part(self._time(), decode)
             if found is None:
-                if self.session.closed:
-                    raise self.session.close_exc
                 await self._wait_for_more()
                 continue
             self._flush_soon()
@@ -360,6 +358,9 @@ class Connection(Link):
                 waiter.waiting = False
 
     async def _wait_for_more(self) -> None:
+        """Wait for more than there is, without a message at the end."""
+        if self.session._is_closed():
+            raise self.session.close_exc
         waiter = self._more()
         try:
             await waiter
