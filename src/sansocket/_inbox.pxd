@@ -6,8 +6,9 @@ cdef class Inbox:
     cdef readonly Py_ssize_t size
     cdef double _high
     cdef Py_ssize_t _low
-    cdef list _younger
-    cdef list _older
+    cdef int _first_opcode
+    cdef bytes _first
+    cdef object _others
     cdef int _opcode
     cdef list _parts
     cdef object _decoder
@@ -17,8 +18,8 @@ cdef class Inbox:
     cpdef lift_limit(self)
     cpdef add(self, int opcode, bytes data, bint fin)
     cdef _enqueue(self, int opcode, bytes data)
-    cdef tuple _dequeue(self)
-    @cython.locals(opcode=int, data=bytes)
+    cdef bytes _dequeue(self)
+    @cython.locals(is_text=bint, data=bytes)
     cpdef take(self, object decode)
     @cython.locals(opcode=int, data=bytes)
     cpdef take_part(self, object arriving, object decode)

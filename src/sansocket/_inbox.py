@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecs import getincrementaldecoder
+from collections import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ class Inbox:
     def __init__(self, max_queue: int | tuple[int, int] | None) -> None:
         self._high, self._low = _marks(max_queue)
         self.size = 0
-        # Opcode and data of messages, the oldest first; and of those before them, the
-        # oldest last. So both ends of the queue are ends of lists.
-        self._younger: list[tuple[int, bytes]] = []
-        self._older: list[tuple[int, bytes]] = []
+        # The first message lies by itself, as mostly there is none behind it.
+        self._first_opcode = 0
+        self._first = b""
+        self._others: deque[tuple[int, bytes]] | None = None  # opcode and data
         self._opcode = 0  # of the message whose frames are in _parts
         self._parts: list[bytes] = []
         self._decoder: IncrementalDecoder | None = None  # of what is taken in parts
@@ -62,23 +63,33 @@ class Inbox:
             self._enqueue(self._opcode, data)
 
     def _enqueue(self, opcode: int, data: bytes) -> None:
-        if self.size < self._high:
-            self._younger.append((opcode, data))
-            self.size += 1
+        if self.size == 0:
+            self._first_opcode, self._first = opcode, data
+        elif self.size >= self._high:
+            return
+        else:
+            if self._others is None:
+                self._others = deque()
+            self._others.append((opcode, data))
+        self.size += 1
 
-    def _dequeue(self) -> tuple[int, bytes]:
-        if not self._older:
-            self._older, self._younger = self._younger, self._older
-            self._older.reverse()
+    def _dequeue(self) -> bytes:
+        """The data of the first message."""
+        data = self._first
         self.size -= 1
-        return self._older.pop()
+        if self.size and self._others:
+            self._first_opcode, self._first = self._others.popleft()
+        else:
+            self._first = b""
+        return data
 
     def take(self, decode: bool | None) -> str | bytes:
         """Take the first message; ``decode`` as for ``Session.next_message()``."""
-        opcode, data = self._dequeue()
-        if decode is None:
-            decode = opcode == 0x1
-        return data.decode() if decode else data
+        is_text = self._first_opcode == 0x1
+        data = self._dequeue()
+        if is_text if decode is None else decode:
+            return data.decode()
+        return data
 
     def take_part(
         self, arriving: tuple[int, bytes] | None, decode: bool | None
@@ -92,7 +103,8 @@ class Inbox:
         """
         fin = self.size > 0
         if fin:
-            opcode, data = self._dequeue()
+            opcode = self._first_opcode
+            data = self._dequeue()
         else:
             if arriving is not None:
                 self._opcode = arriving[0]

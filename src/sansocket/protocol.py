@@ -316,7 +316,8 @@ class Protocol(ConnectionStatus):
 
     def _pull(self) -> Event | None:
         if not self._events and self._phase == _FRAMES:
-            self._read_frames(1)
+            if self._pos < len(self._data):
+                self._read_frames(1)
             if not self._events:
                 self._check_held()
         return self._events.pop(0) if self._events else None
