@@ -218,7 +218,7 @@ def check_wheel(
 ) -> None:
     """Check that a wheel has what it needs and nothing that only a build needs."""
     names = zipfile.ZipFile(wheel).namelist()
-    missing = {"sansocket/page.html", "sansocket/py.typed"}.difference(names)
+    missing = {"sansocket/cli/page.html", "sansocket/py.typed"}.difference(names)
     surplus = [name for name in names if name.endswith((".c", ".pyx"))]
     extensions = [name for name in names if name.endswith((suffix, ".pyd"))]
     if missing or surplus or bool(extensions) != compiled:

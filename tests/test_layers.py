@@ -33,10 +33,15 @@ LAYERS = {
     4: ["_parser", "_sender", "_status", "protocol", "handshake", "server", "client"],
     5: ["_inbox", "_liveness", "_outbox", "session"],
     7: [
-        *("_serve", "asyncio._link", "asyncio.connection"),
+        *("asyncio._link", "asyncio.connection"),
         *("asyncio._server_connection", "asyncio.server", "asyncio.client", "asyncio"),
     ],
-    8: ["cli", "__main__"],
+    8: [
+        *("cli.values", "cli.log", "cli.settings", "cli.page", "cli.handlers"),
+        *("cli.sockets", "cli.server", "cli.supervisor", "cli.serving"),
+        *("cli.commands", "cli.terminal", "cli.conversation", "cli.connecting"),
+        *("cli", "__main__"),
+    ],
 }
 ORDER = [name for names in LAYERS.values() for name in names]
 SANS_IO = [name for layer, names in LAYERS.items() if layer <= 5 for name in names]

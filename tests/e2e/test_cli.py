@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import sansocket
-from sansocket.cli import parse_size
+from sansocket.cli.values import parse_size
 
 from .support import HANDSHAKE, TIMEOUT, Server, Wire, command, frame, status_of
 

@@ -143,6 +143,7 @@ class connect:
             "extensions": _with_compression(extensions, compression),
             "subprotocols": subprotocols,
             "max_size": max_size,
+            "max_fragments": kwargs.pop("max_fragments", 4096),
             "logger": logger,
         }
         self._options: dict[str, Any] = {

@@ -289,6 +289,7 @@ def serve(
     """
     extensions = _with_compression(extensions, compression)
     connection_class = create_connection or ServerConnection
+    max_fragments = kwargs.pop("max_fragments", 4096)
     timeouts: dict[str, Any] = {
         "open_timeout": open_timeout,
         "ping_interval": ping_interval,
@@ -311,6 +312,7 @@ def serve(
             subprotocols=subprotocols,
             select_subprotocol=None if select_subprotocol is None else select,
             max_size=max_size,
+            max_fragments=max_fragments,
             logger=logger,
         )
         connection = connection_class(protocol, server, **timeouts)
