@@ -258,12 +258,11 @@ def test_frames_behind_the_request_are_echoed(serve: Serve) -> None:
         assert wire.read_frame() == (0x81, b"early")
 
 
-def test_fragments_come_back_in_order(serve: Serve) -> None:
+def test_fragments_come_back_whole(serve: Serve) -> None:
     with serve().open() as wire:
         wire.send(frame(0x01, b"one") + frame(0x89, b"now") + frame(0x80, b"two"))
-        received = [wire.read_frame() for _ in range(3)]
-        assert sorted(received) == [(0x01, b"one"), (0x80, b"two"), (0x8A, b"now")]
-        assert received.index((0x01, b"one")) < received.index((0x80, b"two"))
+        received = [wire.read_frame() for _ in range(2)]
+        assert sorted(received) == [(0x81, b"onetwo"), (0x8A, b"now")]
 
 
 def test_echoes_are_compressed_when_agreed(serve: Serve) -> None:
@@ -367,7 +366,9 @@ def test_sec_24_slow_handshake_is_cut(serve: Serve, data: bytes) -> None:
     """Whoever sends no complete request is cut off (SEC-24)."""
     server = serve("--open-timeout", "0.2", "-v")
     assert server.exchange(data) in CUT
-    assert server.log().count("no complete request in time") == 1
+    server.signal()
+    assert server.wait() == 0
+    assert server.log().count("opening handshake failed: ") == 1
 
 
 def test_sec_24_slow_tls_handshake_is_cut(
@@ -475,7 +476,7 @@ def test_sec_40_log_is_one_printable_line_each(serve: Serve) -> None:
     for line in lines:
         assert line.isprintable()
         assert len(line) <= 300
-        assert re.match(r"\d\d:\d\d:\d\d [A-Z]+ (127\.0\.0\.1:\d+|server) ", line)
+        assert re.match(r"\d\d:\d\d:\d\d [A-Z]+ (127\.0\.0\.1:\d+|sansocket) ", line)
 
 
 def test_quiet_by_default(serve: Serve) -> None:
@@ -512,8 +513,7 @@ def test_a_signal_closes_connections_with_1001(
     server = serve()
     with server.open() as wire:
         wire.send(begun + frame(0x89))
-        received = {wire.read_frame() for _ in range(1 + bool(begun))}
-        assert (0x8A, b"") in received
+        assert wire.read_frame() == (0x8A, b"")
         server.signal(number)
         first, payload = wire.read_frame()
         assert (first, payload[:2]) == (0x88, (1001).to_bytes(2, "big"))
