@@ -23,9 +23,9 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Start servers, with options; none of them may ever log a traceback."""
     servers: list[Server] = []
 
-    def start(*options: str) -> Server:
+    def start(*options: str, cwd: Path | None = None) -> Server:
         errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed below
-        servers.append(Server(errors, *options))
+        servers.append(Server(errors, *options, cwd=cwd))
         servers[-1].start()
         return servers[-1]
 

@@ -40,29 +40,40 @@ def need(program: str, *others: str) -> str:
 def environment() -> dict[str, str]:
     """Make a process find the package that the tests themselves import."""
     paths = [str(Path(sansocket.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "no_proxy": "127.0.0.1,localhost",
+    }
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+def command(
+    *arguments: str, stdin: str | bytes | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "sansocket", *arguments],
         env=environment(),
+        input=stdin.encode() if isinstance(stdin, str) else stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
-        text=True,
         timeout=TIMEOUT,
         check=False,
+    )
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
     )
 
 
 class Server:
     """A running ``sansocket serve``."""
 
-    def __init__(self, errors: IO[str], *options: str) -> None:
+    def __init__(self, errors: IO[str], *options: str, cwd: Path | None = None) -> None:
         self.errors = errors
+        self.lines = 1 if "--uds" in options else 2
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sansocket", "serve", "--port", "0", *options],
             env=environment(),
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -72,9 +83,12 @@ class Server:
     def start(self) -> None:
         """Wait until the server tells its addresses."""
         assert self.process.stdout is not None
-        lines = [self.process.stdout.readline() for _ in range(2)]
+        lines = [self.process.stdout.readline() for _ in range(self.lines)]
         assert all(lines), f"the server did not start: {self.log()}"
-        self.url, self.page_url = (line.split()[0] for line in lines)
+        self.url, *pages = (line.split()[0] for line in lines)
+        if not pages:  # a Unix socket
+            return
+        (self.page_url,) = pages
         parts = urlsplit(self.url)
         assert parts.hostname is not None
         assert parts.port is not None

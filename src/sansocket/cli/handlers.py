@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import operator
 import re
 import sys
 import traceback
@@ -47,12 +48,10 @@ def load_handler(name: str) -> Handler:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     module, _, path = name.partition(":")
-    handler = import_module(module)
-    for part in path.split("."):
-        try:
-            handler = getattr(handler, part)
-        except AttributeError:
-            raise CommandError(f"module {module} has no {path}") from None
+    try:
+        handler = operator.attrgetter(path)(import_module(module))
+    except AttributeError:
+        raise CommandError(f"module {module} has no {path}") from None
     if not callable(handler):
         raise CommandError(f"{name} is no function")
     found: Handler = handler

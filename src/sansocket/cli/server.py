@@ -130,11 +130,11 @@ class Process:
         connections = [one for server in self.servers for one in server.connections]
         for server in self.servers:
             server.close(reason="server stops")
+        ended = asyncio.gather(*(server.wait_closed() for server in self.servers))
+        hurry = asyncio.ensure_future(insisted.wait())
+        events: list[asyncio.Future[Any]] = [ended, hurry]
         await asyncio.wait(
-            [
-                asyncio.ensure_future(insisted.wait()),
-                asyncio.gather(*(server.wait_closed() for server in self.servers)),
-            ],
+            events,
             timeout=2 * self.settings.close_timeout,
             return_when=asyncio.FIRST_COMPLETED,
         )

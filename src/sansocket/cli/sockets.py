@@ -100,21 +100,25 @@ class Listeners:
         self.sets = [[] for _ in range(workers)]
         for family, address in addresses_of(host):
             try:
-                for sockets in self.sets:
-                    sock = socket.create_server(
-                        (address, port),
-                        family=family,
-                        backlog=BACKLOG,
-                        reuse_port=workers > 1,
-                    )
-                    sockets.append(sock)
-                    port = sock.getsockname()[1]
-            except OSError as exc:
+                port = self.listen_on(family, address, port)
+            except OSError as exc:  # noqa: PERF203 - few, and each may fail by itself
                 # Not every machine has the second address of localhost.
-                if (host, address) != ("localhost", "::1") or (
-                    exc.errno not in NO_ADDRESS
-                ):
+                second = (host, address) == ("localhost", "::1")
+                if not second or exc.errno not in NO_ADDRESS:
                     raise
+
+    def listen_on(self, family: socket.AddressFamily, address: str, port: int) -> int:
+        """Listen on one address, for all workers; return the port."""
+        for sockets in self.sets:
+            sock = socket.create_server(
+                (address, port),
+                family=family,
+                backlog=BACKLOG,
+                reuse_port=len(self.sets) > 1,
+            )
+            sockets.append(sock)
+            port = sock.getsockname()[1]
+        return port
 
     def listen_at(self, path: Path) -> socket.socket:
         """Listen on a Unix socket; one that a dead server left is removed."""
