@@ -290,6 +290,8 @@ def work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     set_up_logging(settings.verbose)
+    # Two changes of the same size within a second would give what was compiled first.
+    sys.dont_write_bytecode = sys.dont_write_bytecode or settings.reload
     parent = multiprocessing.parent_process()
     assert parent is not None
 
