@@ -9,13 +9,17 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
 import pytest
+from websockets.sync.server import ServerConnection
 
 import sansocket
+
+Answer = Callable[[ServerConnection], None]  # what a server does, in a test
 
 TIMEOUT = 60.0  # seconds that nothing here should ever take
 

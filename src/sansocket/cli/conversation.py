@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import ssl
 import sys
@@ -25,7 +26,7 @@ from .values import CommandError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from ..asyncio import ClientConnection
@@ -75,7 +76,9 @@ class Conversation:
             CommandError: if there is no connection.
 
         """
-        self.handle_signals(asyncio.current_task())
+        connecting = asyncio.current_task()
+        assert connecting is not None
+        self.handle_signals(connecting, lambda: None)
         try:
             self.connection = await self.connect()
         except asyncio.CancelledError:
@@ -85,7 +88,7 @@ class Conversation:
         talking = self.start(self.talk(receiving))
         if self.options.ping is not None:
             self.start(self.ping_on())
-        self.handle_signals(talking)
+        self.handle_signals(talking, self.connection.transport.abort)
         await asyncio.wait([receiving, talking], return_when=asyncio.FIRST_COMPLETED)
         await self.close()
         await receiving
@@ -96,14 +99,15 @@ class Conversation:
         self.tasks.append(task)
         return task
 
-    def handle_signals(self, task: asyncio.Task[Any] | None) -> None:
-        """Let SIGINT and SIGTERM end what is being done; a second one does not wait
-        for the server."""
+    def handle_signals(
+        self, task: asyncio.Task[Any], hurry: Callable[[], None]
+    ) -> None:
+        """Let SIGINT and SIGTERM end a task; then, or after that, hurry."""
         loop = asyncio.get_running_loop()
 
         def end(number: int) -> None:
-            if self.signal or task is None or task.done():
-                self.connection.transport.abort()
+            if self.signal or task.done():
+                hurry()
             else:
                 task.cancel()
             self.signal = number
@@ -138,7 +142,7 @@ class Conversation:
                 path = str(options.uds)
                 return await unix_connect(path, options.uri, **arguments)
             return await connect(options.uri, **arguments)
-        except (OSError, WebSocketException, ValueError) as exc:
+        except (OSError, WebSocketException, ValueError, ImportError) as exc:
             raise CommandError(f"no connection: {explain(exc)}") from exc
 
     def greeting(self) -> str:
@@ -275,8 +279,11 @@ def explain(exc: Exception) -> str:
         text += f": {body.splitlines()[0][:200]}" if body else ""
     elif isinstance(exc, ssl.SSLCertVerificationError):
         text = f"certificate not accepted: {exc.verify_message}"
-    elif isinstance(exc, OSError) and exc.errno is not None and exc.errno > 0:
-        text = exc.strerror or os.strerror(exc.errno)
+    elif isinstance(exc, OSError):
+        # Of a host with several addresses asyncio joins what it says of each.
+        codes = re.findall(r"\[Errno (\d+)\]", text)
+        known = dict.fromkeys(os.strerror(int(code)) for code in codes)
+        text = ", ".join(known) or exc.strerror or text
     return printable(text)
 
 
