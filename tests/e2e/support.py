@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable
@@ -200,3 +201,9 @@ def status_of(response: bytes) -> int:
     found = re.match(rb"HTTP/1\.1 (\d{3}) ", response)
     assert found is not None, response
     return int(found[1])
+
+
+def tls(server: Server, certificate: tuple[Path, Path]) -> Wire:
+    """Open a TLS connection."""
+    context = ssl.create_default_context(cafile=certificate[0])
+    return Wire(context.wrap_socket(server.connect(), server_hostname="localhost"))
