@@ -45,9 +45,12 @@ def test_help_names_what_there_is(arguments: list[str]) -> None:
 
 def test_help_of_serve_names_each_option() -> None:
     text = command("serve", "--help").stdout
-    for option in ("host", "port", "certfile", "keyfile", "max-size", "verbose"):
-        assert f"--{option}" in text
-    for option in ("no-compression", "open-timeout", "close-timeout"):
+    for option in (
+        *("host", "port", "uds", "certfile", "keyfile", "origin", "subprotocol"),
+        *("no-compression", "max-size", "max-fragments", "open-timeout"),
+        *("close-timeout", "ping-interval", "ping-timeout", "workers", "reload"),
+        *("loop", "verbose"),
+    ):
         assert f"--{option}" in text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import socket
 import ssl
@@ -56,6 +57,25 @@ def test_many_lines(serve: Serve) -> None:
     done = command("connect", serve().url, "-q", stdin=lines)
     assert done.stdout == lines
     assert done.stderr == ""
+
+
+def test_a_long_line(serve: Serve) -> None:
+    line = "é" * 500_000
+    done = command("connect", serve().url, "-q", stdin=f"{line}\n{line}")
+    assert done.stdout == f"{line}\n{line}\n"
+
+
+def test_standard_input_and_output_that_are_closed(serve: Serve) -> None:
+    arguments = shlex.join([sys.executable, "-m", "sansocket", "connect", serve().url])
+    done = subprocess.run(
+        ["sh", "-c", f"{arguments} <&- >&-"],
+        env=environment(),
+        stderr=subprocess.PIPE,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stderr.decode().endswith(CLOSED)
 
 
 def test_a_line_that_is_not_utf_8(serve: Serve) -> None:

@@ -186,7 +186,7 @@ def run(options: argparse.Namespace) -> int:
         options.command.error(str(exc))
     if not secure and (options.insecure or options.cafile):
         options.command.error("--insecure and --cafile are for wss://")
-    if options.binary and sys.stdin.isatty():
+    if options.binary and sys.stdin is not None and sys.stdin.isatty():
         options.command.error("--binary needs a pipe or a file; /hex sends bytes")
     # Imported late: help, version and wrong usage need no event loop.
     from .conversation import converse

@@ -12,11 +12,11 @@ from .settings import BUILTIN, Settings
 from .values import (
     CommandError,
     parse_count,
+    parse_interval,
     parse_limit,
     parse_port,
     parse_seconds,
     parse_size,
-    parse_timeout,
 )
 
 TYPE_CHECKING = False
@@ -160,28 +160,36 @@ def add_protocol_options(group: Any) -> None:
 
 def add_timeouts(group: Any) -> None:
     """Add the options about time."""
-    for name, parse, default, text in (
-        ("open", parse_seconds, "10", "time for a client to complete its request"),
-        ("close", parse_seconds, "10", "time for a client to leave before it is cut "
-         "off; when the server stops, handlers get it once more"),
-    ):  # fmt: skip
+    timeouts = [
+        ("open", "time for a client to complete its request"),
+        (
+            "close",
+            "time for a client to leave before it is cut off; when the server stops, "
+            "handlers get it once more",
+        ),
+    ]
+    for name, text in timeouts:
         group.add_argument(
             f"--{name}-timeout",
-            type=parse,
-            default=default,
+            type=parse_seconds,
+            default="10",
             metavar="SECONDS",
             help=f"{text} (default: %(default)s)",
         )
-    for name, text in (
-        ("interval", "time between pings that keep a connection alive"),
-        ("timeout", "time for anything to come after such a ping"),
-    ):
+    pings = [
+        (
+            "interval",
+            "time between pings that keep a connection alive, or none",
+        ),
+        ("timeout", "seconds for anything to come after such a ping, or none"),
+    ]
+    for name, text in pings:
         group.add_argument(
             f"--ping-{name}",
-            type=parse_timeout,
+            type=parse_interval,
             default="20",
             metavar="SECONDS",
-            help=f"{text}; none for no pings or no limit (default: %(default)s)",
+            help=f"{text} (default: %(default)s)",
         )
 
 

@@ -33,6 +33,10 @@ SHOWN_BYTES = 512
 
 def choose(quiet: bool, history: bool) -> Pipe:
     """What fits standard input and output, and what is installed."""
+    if sys.stdin is None:  # closed, as services may have it; this opens it again
+        sys.stdin = open(os.devnull)  # noqa: SIM115 - for as long as we run
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as we run
     if not sys.stdin.isatty():
         return Pipe(quiet)
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
@@ -70,13 +74,17 @@ class Pipe:
 
     async def lines(self) -> AsyncIterator[bytes]:
         """The lines of standard input, without their ends."""
-        rest = b""
+        begun: list[bytes] = []  # pieces of a line whose end has not come
         async for data in self.data():
-            *lines, rest = (rest + data).split(b"\n")
+            if b"\n" not in data:
+                begun.append(data)
+                continue
+            *lines, tail = b"".join([*begun, data]).split(b"\n")
+            begun = [tail]
             for line in lines:
                 yield line.removesuffix(b"\r")
-        if rest:
-            yield rest
+        if last := b"".join(begun):
+            yield last
 
     async def data(self) -> AsyncIterator[bytes]:
         """What comes from standard input, in pieces."""

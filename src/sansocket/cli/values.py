@@ -10,6 +10,7 @@ __all__ = [
     "CommandError",
     "parse_count",
     "parse_header",
+    "parse_interval",
     "parse_limit",
     "parse_port",
     "parse_seconds",
@@ -59,6 +60,11 @@ def parse_seconds(text: str) -> float:
             f"{text!r} is not a time: give seconds, more than 0, at most {DAY}"
         )
     return seconds
+
+
+def parse_interval(text: str) -> float | None:
+    """Read a duration in seconds, which must not be 0, or ``none`` for never."""
+    return None if text.lower() == "none" else parse_seconds(text)
 
 
 def parse_timeout(text: str) -> float | None:
