@@ -101,8 +101,9 @@ class Server:
 
     def log(self) -> str:
         """Return what the server wrote to standard error."""
-        self.errors.seek(0)
-        return self.errors.read()
+        number = self.errors.fileno()
+        # Not by seeking: the server writes where we would leave the file.
+        return os.pread(number, os.fstat(number).st_size, 0).decode()
 
     def signal(self, number: int = signal.SIGINT) -> None:
         """Send a signal to the server."""

@@ -206,7 +206,7 @@ def test_ping_every_so_often(start: Start, serve: Serve) -> None:
     with start(serve().url, "--ping", "0.01") as terminal:
         while len(re.findall(r"pong after [\d.]+ ms", "".join(terminal.lines()))) < 3:
             terminal.feed()
-        terminal.type(CTRL_D)
+        terminal.type(CTRL_C)
         assert terminal.wait() == 0
 
 

@@ -29,6 +29,9 @@ __all__ = ["Pipe", "Prompt", "Terminal", "choose"]
 READ_SIZE = 65536
 SHOWN_TEXT = 10_000  # characters of a message that a terminal shows
 SHOWN_BYTES = 512
+# Seconds from one print above the prompt to the next. Each takes the terminal away
+# from the prompt for a moment, in which a key such as Ctrl-D would be lost.
+PAUSE = 0.05
 
 
 def choose(quiet: bool, history: bool) -> Pipe:
@@ -164,6 +167,8 @@ class Prompt(Terminal):
         self.session: Any = prompt_toolkit.PromptSession(
             history=FileHistory(str(path)) if path else None
         )
+        self.unprinted: list[tuple[str, str]] = []
+        self.timer: asyncio.TimerHandle | None = None
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
@@ -173,6 +178,7 @@ class Prompt(Terminal):
                 log_to_standard_error()
                 yield
         finally:
+            self.flush()
             log_to_standard_error()
 
     async def lines(self) -> AsyncIterator[bytes]:
@@ -202,9 +208,18 @@ class Prompt(Terminal):
         self.print([("class:status", text)])
 
     def print(self, parts: list[tuple[str, str]]) -> None:
-        """Print above the prompt."""
-        text = self.toolkit.formatted_text.FormattedText(parts)
-        self.toolkit.print_formatted_text(text, style=self.style)
+        """Print above the prompt, soon."""
+        self.unprinted += [*parts, ("", "\n")]
+        if self.timer is None:
+            loop = asyncio.get_running_loop()
+            self.timer = loop.call_later(PAUSE, self.flush)
+
+    def flush(self) -> None:
+        """Print what is to be printed."""
+        self.timer = None
+        text = self.toolkit.formatted_text.FormattedText(self.unprinted)
+        self.unprinted = []
+        self.toolkit.print_formatted_text(text, style=self.style, end="")
 
 
 def read_piece() -> bytes:
