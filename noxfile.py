@@ -75,7 +75,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def e2e(session: nox.Session) -> None:
-    """Let real clients talk to the server: websockets, Node's ws, Chromium."""
+    """Test the command line: with websockets, Node's ws, Chromium, in a terminal."""
     session.install("-e", ".[dev]")
     session.run("pytest", "tests/e2e", *session.posargs)
 
@@ -154,7 +154,7 @@ def torture(session: nox.Session) -> None:
 
 @nox.session
 def conformance(session: nox.Session) -> None:
-    """Let the Autobahn test suite examine the server, or whatever arguments say."""
+    """Let the Autobahn test suite examine the server, or what arguments say."""
     session.install(".[uvicorn]", env={"SANSOCKET_BUILD": "require"})
     session.run("python", "-m", "tests.conformance", *(session.posargs or ["server"]))
 
@@ -218,7 +218,7 @@ def check_wheel(
 ) -> None:
     """Check that a wheel has what it needs and nothing that only a build needs."""
     names = zipfile.ZipFile(wheel).namelist()
-    missing = {"sansocket/page.html", "sansocket/py.typed"}.difference(names)
+    missing = {"sansocket/cli/page.html", "sansocket/py.typed"}.difference(names)
     surplus = [name for name in names if name.endswith((".c", ".pyx"))]
     extensions = [name for name in names if name.endswith((suffix, ".pyd"))]
     if missing or surplus or bool(extensions) != compiled:

@@ -2,7 +2,7 @@
 
 It carries bytes between a socket and the connection, and no more. A server for
 strangers also needs timeouts, for the opening and for the close, and should read
-no further while its peer does not read: ``src/sansocket/_serve.py`` shows how.
+no further while its peer does not read: ``sansocket.asyncio`` does all of that.
 """
 
 import asyncio

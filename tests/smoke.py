@@ -1,7 +1,7 @@
 """Runs a command that ends in ``sansocket serve`` and talks to the server.
 
-Run it with ``python -m tests.smoke COMMAND ...``. It needs the websockets package and
-nothing of the tree, so that what is tried is what was installed. Exit status 1 if
+Run it with ``python -m tests.smoke COMMAND ...``. It needs the websockets package, the
+command ``sansocket`` that was installed, and nothing of the tree. Exit status 1 if
 anything is not as it should be.
 """
 
@@ -34,6 +34,7 @@ def main(command: list[str]) -> int:
         urls = read_urls(process)
         try_websocket(urls["ws"])
         try_page(urls["http"])
+        try_connect(urls["ws"])
         os.killpg(process.pid, signal.SIGINT)
         status = process.wait(TIMEOUT)
     finally:
@@ -73,6 +74,18 @@ def try_page(url: str) -> None:
     with build_opener(ProxyHandler({})).open(url, timeout=TIMEOUT) as response:
         assert response.status == 200
         assert b"<title>" in response.read()
+
+
+def try_connect(url: str) -> None:
+    """Send a line through the client, as in a pipe."""
+    done = subprocess.run(
+        ["sansocket", "connect", url],
+        input=b"hi\n",
+        stdout=subprocess.PIPE,
+        timeout=TIMEOUT,
+        check=True,
+    )
+    assert done.stdout == b"hi\n"
 
 
 if __name__ == "__main__":

@@ -37,12 +37,17 @@ LAYERS = {
     5: ["_inbox", "_liveness", "_outbox", "session"],
     6: ["_options"],
     7: [
-        *("_serve", "asyncio._waiter", "asyncio._link", "asyncio.connection"),
+        *("asyncio._waiter", "asyncio._link", "asyncio.connection"),
         *("asyncio._server_connection", "asyncio.server", "asyncio._tunnel"),
         *("asyncio._network", "asyncio.client", "asyncio", "asyncio.router"),
         *("_asgi", "uvicorn"),
     ],
-    8: ["cli", "__main__"],
+    8: [
+        *("cli.values", "cli.log", "cli.settings", "cli.page", "cli.handlers"),
+        *("cli.sockets", "cli.server", "cli.supervisor", "cli.serving"),
+        *("cli.commands", "cli.terminal", "cli.conversation", "cli.connecting"),
+        *("cli", "__main__"),
+    ],
 }
 ORDER = [name for names in LAYERS.values() for name in names]
 SANS_IO = [name for layer, names in LAYERS.items() if layer <= 5 for name in names]

@@ -17,9 +17,8 @@ from .suite import BUILD, VARIABLE, Suite
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.conformance",
-        description="Run the Autobahn test suite against an echo server made of "
-        "ServerProtocol, an echo client made of ClientProtocol, or uvicorn with an "
-        "echo application.",
+        description="Run the Autobahn test suite against an echo server, an echo "
+        "client, or uvicorn with an echo application.",
         epilog="The suite needs CPython 2.7: one that is called python2.7, or that "
         "pyenv has installed, is found. The suite goes to build/conformance, where the "
         "reports are too. Exit status: 0 if every case is OK (7.1.6, 7.13.1, 7.13.2: "
@@ -71,10 +70,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     good = 0
     for number in range(1, options.times + 1):
-        print(f"{options.form} {options.side}, {len(cases)} cases, run {number}")
+        kind = f"{options.form} {options.layer}, {options.side}"
+        print(f"{kind}, {len(cases)} cases, run {number}")
         start = time.monotonic()
-        name = f"{options.side}-{options.form}-{len(cases)}-{number}"
-        run = Run(suite, options.form, cases, BUILD / name)
+        what = f"{options.side}-{options.layer}-{options.form}"
+        folder = BUILD / f"{what}-{len(cases)}-{number}"
+        run = Run(suite, options.form, options.layer, cases, folder)
         getattr(run, options.side)()
         good += run.judge()
         print(f"{time.monotonic() - start:.0f} seconds", flush=True)

@@ -1,4 +1,5 @@
-"""What the server and the client under test share: a connection that sends back."""
+"""What the server and the client under test share: a connection that sends back,
+made of the core alone."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import Any
 from ..pure import load_pure
 
 FORMS = ("compiled", "pure")
+LAYERS = ("driver", "core")
 
 # Cases 9.* send 16 MiB, in up to 262144 fragments.
 LIMITS = {"max_size": 64 * 2**20, "max_fragments": None}
@@ -30,12 +32,19 @@ def load(form: str) -> Any:
 
 
 def add_form(parser: argparse.ArgumentParser) -> None:
-    """Add the option that chooses between the forms."""
+    """Add the options that choose between the forms, and between the layers."""
     parser.add_argument(
         "--form",
         choices=FORMS,
         default=FORMS[0],
         help="form of the package to examine (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--layer",
+        choices=LAYERS,
+        default=LAYERS[0],
+        help="driver: sansocket serve, and sansocket.asyncio; core: ServerProtocol and "
+        "ClientProtocol on plain sockets (default: %(default)s)",
     )
 
 

@@ -27,7 +27,7 @@ def process(
     command: Sequence[str], errors: IO[str], **options: Any
 ) -> Iterator[Process]:
     """A process that is ended with the block, if it has not ended before."""
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {"PYTHONUNBUFFERED": "1", "no_proxy": "127.0.0.1"}
     with subprocess.Popen(
         command, stderr=errors, text=True, cwd=ROOT, env=environment, **options
     ) as started:
@@ -43,16 +43,23 @@ class Run:
     Args:
         suite: where the suite is installed.
         form: form of the package that is examined.
+        layer: layer of the package that is examined.
         cases: what to run.
         folder: emptied first, or a report of before could pass for this one.
 
     """
 
     def __init__(
-        self, suite: Suite, form: str, cases: Sequence[str], folder: Path
+        self,
+        suite: Suite,
+        form: str,
+        layer: str,
+        cases: Sequence[str],
+        folder: Path,
     ) -> None:
         self.suite = suite
         self.form = form
+        self.layer = layer
         self.cases = cases
         self.folder = folder
         self.agent = f"sansocket-{form}"
@@ -68,11 +75,11 @@ class Run:
             process(self.program(module), tested, stdout=subprocess.PIPE) as server,
         ):
             assert server.stdout is not None
-            port = server.stdout.readline().strip()
-            if not port:
+            words = server.stdout.readline().split()
+            if not words:
                 self.complaints.append("the server did not start")
                 return
-            servers = [{"agent": self.agent, "url": f"ws://127.0.0.1:{port}"}]
+            servers = [{"agent": self.agent, "url": words[0].rstrip("/")}]
             command = self.suite_command("fuzzingclient", servers=servers)
             with process(command, errors, stdout=subprocess.PIPE) as suite:
                 self.watch(suite, "the suite", errors)
@@ -126,7 +133,8 @@ class Run:
     def program(self, side: str) -> list[str]:
         """The command that runs what is to be examined."""
         module = f"{__package__}.{side}"
-        return [sys.executable, "-m", module, "--form", self.form]
+        chosen = ("--form", self.form, "--layer", self.layer)
+        return [sys.executable, "-m", module, *chosen]
 
     def suite_command(self, mode: str, **spec: Any) -> list[str]:
         """The command that runs the suite, with its specification written."""

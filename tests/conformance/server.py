@@ -1,12 +1,17 @@
-"""The server under test, as a process of its own: it prints its port and serves."""
+"""The server under test, as a process of its own: it prints its URL and serves."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import socketserver
+import sys
 from typing import Any
 
 from .echo import LIMITS, Echo, add_form, load
+
+# The same limits as arguments of the command line.
+OPTIONS = ("--max-size", f"{LIMITS['max_size']}", "--max-fragments", "none")
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -35,8 +40,13 @@ class Handler(socketserver.BaseRequestHandler):
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance.server")
     add_form(parser)
-    with Server(load(parser.parse_args().form)) as server:
-        print(server.server_address[1], flush=True)
+    options = parser.parse_args()
+    package = load(options.form)
+    if options.layer == "driver":
+        program = importlib.import_module(f"{package.__name__}.cli")
+        sys.exit(program.main(["serve", "--port", "0", *OPTIONS]))
+    with Server(package) as server:
+        print(f"ws://127.0.0.1:{server.server_address[1]}", flush=True)
         server.serve_forever()
 
 

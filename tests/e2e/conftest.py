@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import websockets.sync.server as reference
+
+from sansocket import Request, ServerProtocol
 
 from .chromium import Browser
-from .support import TIMEOUT, Server, need
+from .support import TIMEOUT, Answer, Server, need
 
 HERE = Path(__file__).parent
 
@@ -23,9 +30,9 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Start servers, with options; none of them may ever log a traceback."""
     servers: list[Server] = []
 
-    def start(*options: str) -> Server:
+    def start(*options: str, cwd: Path | None = None) -> Server:
         errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed below
-        servers.append(Server(errors, *options))
+        servers.append(Server(errors, *options, cwd=cwd))
         servers[-1].start()
         return servers[-1]
 
@@ -95,3 +102,47 @@ def browser() -> Iterator[Browser]:
     program = need("chromium", "chromium-browser", "google-chrome", "chrome")
     with Browser(program) as browser:
         yield browser
+
+
+@pytest.fixture
+def answer() -> Iterator[Callable[[Answer], str]]:
+    """Start servers of the websockets package that do what a test says."""
+    servers: list[reference.Server] = []
+
+    def begin(handler: Answer, **options: Any) -> str:
+        server = reference.serve(handler, "127.0.0.1", 0, **options)
+        threading.Thread(target=server.serve_forever).start()
+        servers.append(server)
+        scheme = "wss" if "ssl" in options else "ws"
+        return f"{scheme}://127.0.0.1:{server.socket.getsockname()[1]}/"
+
+    yield begin
+    for server in servers:
+        server.shutdown()
+
+
+@pytest.fixture
+def mute() -> Iterator[str]:
+    """A server that opens connections, and then neither reads nor writes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        kept: list[socket.socket] = []
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):  # the test is over
+                while True:
+                    sock, _ = listener.accept()
+                    protocol = ServerProtocol()
+                    protocol.receive_data(sock.recv(65536))
+                    (request,) = protocol.events_received()
+                    assert isinstance(request, Request)
+                    protocol.send_response(protocol.accept(request))
+                    sock.sendall(b"".join(protocol.data_to_send()))
+                    kept.append(sock)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}/"
+        listener.shutdown(socket.SHUT_RDWR)  # ends the waiting for another one
+        thread.join(TIMEOUT)
+    for sock in kept:
+        sock.close()

@@ -7,15 +7,20 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
 import pytest
+from websockets.sync.server import ServerConnection
 
 import sansocket
+
+Answer = Callable[[ServerConnection], None]  # what a server does, in a test
 
 TIMEOUT = 60.0  # seconds that nothing here should ever take
 
@@ -40,29 +45,40 @@ def need(program: str, *others: str) -> str:
 def environment() -> dict[str, str]:
     """Make a process find the package that the tests themselves import."""
     paths = [str(Path(sansocket.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "no_proxy": "127.0.0.1,localhost",
+    }
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+def command(
+    *arguments: str, stdin: str | bytes | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "sansocket", *arguments],
         env=environment(),
+        input=stdin.encode() if isinstance(stdin, str) else stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
-        text=True,
         timeout=TIMEOUT,
         check=False,
+    )
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
     )
 
 
 class Server:
     """A running ``sansocket serve``."""
 
-    def __init__(self, errors: IO[str], *options: str) -> None:
+    def __init__(self, errors: IO[str], *options: str, cwd: Path | None = None) -> None:
         self.errors = errors
+        self.lines = 1 if "--uds" in options else 2
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sansocket", "serve", "--port", "0", *options],
             env=environment(),
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -72,9 +88,12 @@ class Server:
     def start(self) -> None:
         """Wait until the server tells its addresses."""
         assert self.process.stdout is not None
-        lines = [self.process.stdout.readline() for _ in range(2)]
+        lines = [self.process.stdout.readline() for _ in range(self.lines)]
         assert all(lines), f"the server did not start: {self.log()}"
-        self.url, self.page_url = (line.split()[0] for line in lines)
+        self.url, *pages = (line.split()[0] for line in lines)
+        if not pages:  # a Unix socket
+            return
+        (self.page_url,) = pages
         parts = urlsplit(self.url)
         assert parts.hostname is not None
         assert parts.port is not None
@@ -82,8 +101,9 @@ class Server:
 
     def log(self) -> str:
         """Return what the server wrote to standard error."""
-        self.errors.seek(0)
-        return self.errors.read()
+        number = self.errors.fileno()
+        # Not by seeking: the server writes where we would leave the file.
+        return os.pread(number, os.fstat(number).st_size, 0).decode()
 
     def signal(self, number: int = signal.SIGINT) -> None:
         """Send a signal to the server."""
@@ -182,3 +202,9 @@ def status_of(response: bytes) -> int:
     found = re.match(rb"HTTP/1\.1 (\d{3}) ", response)
     assert found is not None, response
     return int(found[1])
+
+
+def tls(server: Server, certificate: tuple[Path, Path]) -> Wire:
+    """Open a TLS connection."""
+    context = ssl.create_default_context(cafile=certificate[0])
+    return Wire(context.wrap_socket(server.connect(), server_hostname="localhost"))

@@ -1,0 +1,139 @@
+"""Handlers for ``sansocket serve``: the two that it has, and how others are found."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import operator
+import re
+import sys
+import traceback
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from ..asyncio import broadcast
+from .values import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any, TypeAlias
+
+    from ..asyncio import ServerConnection
+    from ..typing import Data
+
+    Handler: TypeAlias = Callable[[ServerConnection], Awaitable[None]]
+
+__all__ = ["Room", "echo", "load_handler"]
+
+NAME = re.compile(r"\w[\w.-]{0,19}")
+LONGEST = 2**16  # characters; with the name before it no client finds it too large
+# Bytes that may wait for one who does not read. Nobody waits for him.
+PATIENCE = 2**22
+
+
+def load_handler(name: str) -> Handler:
+    """Find a handler: one that is built in, or ``module:function``.
+
+    Raises:
+        CommandError: if there is none; a traceback on standard error tells what the
+            module did wrong, if it did.
+
+    """
+    if name == "echo":
+        return echo
+    if name == "broadcast":
+        return Room()
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    module, _, path = name.partition(":")
+    try:
+        handler = operator.attrgetter(path)(import_module(module))
+    except AttributeError:
+        raise CommandError(f"module {module} has no {path}") from None
+    if not callable(handler):
+        raise CommandError(f"{name} is no function")
+    found: Handler = handler
+    return found
+
+
+def import_module(name: str) -> Any:
+    """Import a module of the user.
+
+    Raises:
+        CommandError: if it cannot be imported.
+
+    """
+    try:
+        return importlib.import_module(name)
+    except Exception as exc:
+        missing = getattr(exc, "name", None) or " "
+        if isinstance(exc, ModuleNotFoundError) and f"{name}.".startswith(missing):
+            raise CommandError(f"there is no module {name}") from None
+        traceback.print_exc()
+        raise CommandError(f"module {name} cannot be imported: {exc}") from None
+
+
+async def echo(connection: ServerConnection) -> None:
+    """Send every message back."""
+    async for message in connection:
+        await connection.send(message)
+
+
+class Room:
+    """A chat room: what one says goes to all, in the same order for everyone.
+
+    A text becomes ``name: text``, lines of the room itself begin with an asterisk.
+    Bytes go out as they came, behind a line that tells whose they are.
+    """
+
+    def __init__(self) -> None:
+        self.members: dict[ServerConnection, str] = {}
+
+    async def __call__(self, connection: ServerConnection) -> None:
+        """Let somebody in until the connection ends."""
+        assert connection.request is not None
+        name = self.free_name(wanted_name(connection.request.path))
+        await connection.send(f"* You are {name}.")
+        self.members[connection] = name
+        self.say(f"* {name} came; {len(self.members)} here.")
+        try:
+            async for message in connection:
+                if isinstance(message, str) and len(message) > LONGEST:
+                    await connection.send(f"* That is more than {LONGEST} characters.")
+                else:
+                    self.relay(name, message)
+        finally:
+            del self.members[connection]
+            self.say(f"* {name} went; {len(self.members)} here.")
+
+    def free_name(self, wanted: str) -> str:
+        """The name, or the like of it if somebody has it."""
+        taken = {*self.members.values()}
+        if wanted and wanted not in taken:
+            return wanted
+        names = (f"{wanted or 'guest'}-{number}" for number in itertools.count(1))
+        return next(name for name in names if name not in taken)
+
+    def relay(self, name: str, message: Data) -> None:
+        """Tell everybody what one of them says."""
+        if isinstance(message, str):
+            self.say(f"{name}: {message}")
+        else:
+            self.say(f"* {name} sends {len(message)} bytes:")
+            self.say(message)
+
+    def say(self, message: Data) -> None:
+        """Send a message to all; who is too far behind is thrown out."""
+        broadcast(self.members, message)
+        for member in [*self.members]:
+            if member.bytes_to_write > PATIENCE:
+                member.logger.info("thrown out: does not read")
+                member.transport.abort()
+
+
+def wanted_name(path: str) -> str:
+    """The name in a request's query; empty if there is no good one."""
+    names = parse_qs(urlsplit(path).query).get("name", [""])
+    return names[0] if NAME.fullmatch(names[0]) else ""

@@ -1,0 +1,211 @@
+"""One process that serves: the asyncio driver between sockets and a handler."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import ssl
+
+from ..asyncio import serve
+from .handlers import load_handler
+from .page import page_response, wants_page
+from .sockets import BACKLOG
+from .values import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Coroutine, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from ..asyncio import Server, ServerConnection
+    from ..http11 import Request, Response
+    from .handlers import Handler
+    from .settings import Settings
+
+__all__ = ["run_loop", "serve_here"]
+
+logger = logging.getLogger("sansocket.serve")
+
+
+def serve_here(
+    settings: Settings,
+    sockets: Sequence[socket.socket],
+    ready: Callable[[], None],
+    parent: int | None = None,
+) -> None:
+    """Serve in this process until SIGINT or SIGTERM.
+
+    Args:
+        settings: what to do.
+        sockets: where to listen.
+        ready: called once clients are served.
+        parent: file descriptor that becomes readable when the process that started
+            this one has gone; the server stops then.
+
+    Raises:
+        CommandError: if the server cannot start.
+
+    """
+    context = load_certificate(settings.certfile, settings.keyfile)
+    handler = load_handler(settings.handler)
+    process = Process(settings, handler, context)
+    run_loop(process.run(sockets, ready, parent), settings.loop)
+
+
+def run_loop(main: Coroutine[Any, Any, None], loop: str) -> None:
+    """Run a coroutine on the event loop of this name.
+
+    Raises:
+        CommandError: if the loop is not installed.
+
+    """
+    if loop == "asyncio":
+        asyncio.run(main)
+        return
+    try:
+        import uvloop
+    except ImportError:
+        main.close()
+        raise CommandError(
+            "--loop uvloop needs uvloop: pip install 'sansocket[uvloop]'"
+        ) from None
+    uvloop.run(main)
+
+
+class Process:
+    """The servers of this process, one for each socket.
+
+    Args:
+        settings: what to do.
+        handler: called with each connection.
+        context: TLS, or ``None``.
+
+    """
+
+    def __init__(
+        self, settings: Settings, handler: Handler, context: ssl.SSLContext | None
+    ) -> None:
+        self.settings = settings
+        self.handler = handler
+        self.context = context
+        self.servers: list[Server] = []
+
+    async def run(
+        self,
+        sockets: Sequence[socket.socket],
+        ready: Callable[[], None],
+        parent: int | None,
+    ) -> None:
+        """Serve until told to stop, then close all connections with 1001."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(report)
+        stopping, insisted = asyncio.Event(), asyncio.Event()
+
+        def stop() -> None:
+            (insisted if stopping.is_set() else stopping).set()
+            if parent is not None:
+                loop.remove_reader(parent)
+
+        for sock in sockets:
+            self.servers.append(await serve(self.handler, sock=sock, **self.options()))
+        # Windows has no signal handlers in the loop: there, cancellation stops us.
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(signal.SIGINT, stop)
+            loop.add_signal_handler(signal.SIGTERM, stop)
+        if parent is not None:
+            loop.add_reader(parent, stop)
+        try:
+            ready()
+            await stopping.wait()
+        finally:
+            await self.stop(insisted)
+
+    async def stop(self, insisted: asyncio.Event) -> None:
+        """Close all connections, and wait for handlers; cut off what is left when
+        somebody insists, or when it takes too long."""
+        connections = [one for server in self.servers for one in server.connections]
+        for server in self.servers:
+            server.close(reason="server stops")
+        ended = asyncio.gather(*(server.wait_closed() for server in self.servers))
+        hurry = asyncio.ensure_future(insisted.wait())
+        events: list[asyncio.Future[Any]] = [ended, hurry]
+        await asyncio.wait(
+            events,
+            timeout=2 * self.settings.close_timeout,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        for connection in connections:
+            connection.transport.abort()
+
+    def options(self) -> dict[str, Any]:
+        """Arguments of ``serve()``."""
+        settings = self.settings
+        origins = settings.origins
+        if origins is not None:
+            listed = [None if one == "none" else one for one in origins]
+        return {
+            "origins": None if origins is None else listed,
+            "subprotocols": settings.subprotocols,
+            "compression": "deflate" if settings.compression else None,
+            "process_request": self.answer,
+            "process_response": log_response,
+            "open_timeout": settings.open_timeout,
+            "close_timeout": settings.close_timeout,
+            "ping_interval": settings.ping_interval,
+            "ping_timeout": settings.ping_timeout,
+            "max_size": settings.max_size,
+            "max_fragments": settings.max_fragments,
+            "ssl": self.context,
+            "backlog": BACKLOG,
+        }
+
+    def answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Give browsers the page; all else is for the handshake."""
+        if wants_page(request):
+            return page_response(request, self.settings.handler)
+        return None
+
+
+def log_response(
+    connection: ServerConnection, request: Request, response: Response
+) -> None:
+    """Say what was asked for, and how it was answered."""
+    connection.logger.info(
+        "%s %s: %d", request.method, request.path, response.status_code
+    )
+
+
+def report(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """Log an error of the event loop: in one line if the network made it."""
+    exc = context.get("exception")
+    if isinstance(exc, OSError):
+        logger.warning("%s: %s", context.get("message"), exc)
+    elif not isinstance(exc, asyncio.CancelledError):  # TLS began when we ended
+        loop.default_exception_handler(context)
+
+
+def load_certificate(
+    certfile: Path | None, keyfile: Path | None
+) -> ssl.SSLContext | None:
+    """Make the TLS context of a server, or None without a certificate."""
+    if certfile is None:
+        return None
+    try:  # OpenSSL's error would not say which file it means
+        for path in filter(None, (certfile, keyfile)):
+            path.read_bytes()
+    except OSError as exc:
+        raise CommandError(f"cannot read {exc.filename}: {exc.strerror}") from exc
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certfile, keyfile)
+    except (ssl.SSLError, ValueError) as exc:
+        files = f"{certfile} and {keyfile}" if keyfile else str(certfile)
+        raise CommandError(
+            f"no valid certificate with its private key in {files}"
+        ) from exc
+    return context

@@ -1,0 +1,164 @@
+"""The sockets that a server listens on, made before any process serves them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import sys
+
+from .log import in_url
+from .values import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from .settings import Settings
+
+__all__ = ["BACKLOG", "Listeners"]
+
+BACKLOG = 1024  # connections that may wait to be accepted
+NO_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+LOOPBACK = ("127.0.0.1", "::1")
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+class Listeners:
+    """Listening sockets, for each worker its own.
+
+    They stay open here while workers come and go: a client that connects meanwhile
+    waits, and is not refused. Linux shares connections evenly between sockets with
+    the same address; elsewhere, and on a Unix socket, all workers have the same one.
+
+    Raises:
+        CommandError: if the address cannot be used.
+
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.path: Path | None = None  # of the Unix socket that we made
+        self.shared = sys.platform != "linux" or settings.uds is not None
+        self.sets: list[list[socket.socket]] = [[]]
+        host, port = settings.host, settings.port
+        place = str(settings.uds or f"{in_url(host)}:{port}")
+        try:
+            if settings.uds is not None:
+                self.sets[0].append(self.listen_at(settings.uds))
+            else:
+                self.listen(host, port)
+        except (OSError, ValueError) as exc:
+            self.close()
+            code = getattr(exc, "errno", None) or 0
+            known = os.strerror(code) if code > 0 else getattr(exc, "strerror", None)
+            raise CommandError(f"cannot listen on {place}: {known or exc}") from exc
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def of_worker(self, number: int) -> list[socket.socket]:
+        """The sockets of one worker, by its number from 0."""
+        return self.sets[number % len(self.sets)]
+
+    def addresses(self) -> list[str]:
+        """The URLs that clients on this machine can use."""
+        if self.path is not None:
+            return [f"unix:{self.path}"]
+        scheme = "wss" if self.settings.certfile else "ws"
+        names = [sock.getsockname()[:2] for sock in self.sets[0]]
+        return [
+            f"{scheme}://{in_url(WILDCARDS.get(host, host))}:{port}/"
+            for host, port in names
+        ]
+
+    def close(self) -> None:
+        """Accept no more connections; remove the Unix socket."""
+        for sock in (sock for sockets in self.sets for sock in sockets):
+            sock.close()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    # --- inside
+
+    def listen(self, host: str, port: int) -> None:
+        """Listen on all addresses of a host; those of the first worker choose the
+        port, if it is 0."""
+        workers = 1 if self.shared else self.settings.workers
+        self.sets = [[] for _ in range(workers)]
+        for family, address in addresses_of(host):
+            try:
+                port = self.listen_on(family, address, port)
+            except OSError as exc:  # noqa: PERF203 - few, and each may fail by itself
+                # Not every machine has the second address of localhost.
+                second = (host, address) == ("localhost", "::1")
+                if not second or exc.errno not in NO_ADDRESS:
+                    raise
+
+    def listen_on(self, family: socket.AddressFamily, address: str, port: int) -> int:
+        """Listen on one address, for all workers; return the port."""
+        for sockets in self.sets:
+            sock = socket.create_server(
+                (address, port),
+                family=family,
+                backlog=BACKLOG,
+                reuse_port=len(self.sets) > 1,
+            )
+            sockets.append(sock)
+            port = sock.getsockname()[1]
+        return port
+
+    def listen_at(self, path: Path) -> socket.socket:
+        """Listen on a Unix socket; one that a dead server left is removed."""
+        if not hasattr(socket, "AF_UNIX"):
+            raise ValueError("this system has no Unix sockets")
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            if is_abandoned(path):
+                path.unlink()
+            sock.bind(str(path))
+            self.path = path
+            sock.listen(BACKLOG)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+def addresses_of(host: str) -> list[tuple[socket.AddressFamily, str]]:
+    """The addresses of a host, each with its family; ``localhost`` has both."""
+    names = LOOPBACK if host == "localhost" else (host,)
+    found: dict[tuple[socket.AddressFamily, str], None] = {}  # in order
+    for name in names:
+        for family, _, _, _, address in socket.getaddrinfo(
+            name or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            found[family, str(address[0])] = None
+    return [*found]
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether there is a socket at which nobody listens."""
+    try:
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            return False
+    except FileNotFoundError:
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return True
+    return False

@@ -1,0 +1,283 @@
+"""Where lines come from, and where messages go: a pipe, a terminal, or a prompt.
+
+At a terminal nothing of the peer's is shown that could change its state, or pass for
+a line of ours: control characters are escaped and further lines are indented.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import threading
+from itertools import groupby
+from pathlib import Path
+
+from .log import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from typing import Any
+
+    from ..typing import Data
+
+__all__ = ["Pipe", "Prompt", "Terminal", "choose"]
+
+READ_SIZE = 65536
+SHOWN_TEXT = 10_000  # characters of a message that a terminal shows
+SHOWN_BYTES = 512
+# Seconds from one print above the prompt to the next. Each takes the terminal away
+# from the prompt for a moment, in which a key such as Ctrl-D would be lost.
+PAUSE = 0.05
+
+
+def choose(quiet: bool, history: bool) -> Pipe:
+    """What fits standard input and output, and what is installed."""
+    if sys.stdin is None:  # closed, as services may have it; this opens it again
+        sys.stdin = open(os.devnull)  # noqa: SIM115 - for as long as we run
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as we run
+    if not sys.stdin.isatty():
+        return Pipe(quiet)
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return Terminal(quiet)
+    try:
+        return Prompt(quiet, history)
+    except ImportError:
+        terminal = Terminal(quiet)
+        terminal.tell("pip install 'sansocket[cli]' gives colours and editing")
+        return terminal
+
+
+class Pipe:
+    """Lines from standard input as they are; messages to standard output.
+
+    Args:
+        quiet: whether to say nothing about the connection.
+
+    Attributes:
+        interactive: whether a person types: then lines may be commands.
+
+    """
+
+    interactive = False
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        # What is not UTF-8 in the locale must not end the program.
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[None]:
+        """Take the terminal, if this is one."""
+        yield
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """The lines of standard input, without their ends."""
+        begun: list[bytes] = []  # pieces of a line whose end has not come
+        async for data in self.data():
+            if b"\n" not in data:
+                begun.append(data)
+                continue
+            *lines, tail = b"".join([*begun, data]).split(b"\n")
+            begun = [tail]
+            for line in lines:
+                yield line.removesuffix(b"\r")
+        if last := b"".join(begun):
+            yield last
+
+    async def data(self) -> AsyncIterator[bytes]:
+        """What comes from standard input, in pieces."""
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[bytes] = asyncio.Queue()
+        room = threading.Semaphore()  # for one piece at a time
+
+        def read() -> None:
+            piece = b"-"
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                while piece and room.acquire():
+                    piece = read_piece()
+                    loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        threading.Thread(target=read, daemon=True).start()
+        while piece := await pieces.get():
+            room.release()
+            yield piece
+
+    def receive(self, message: Data) -> None:
+        """Show a message."""
+        if sys.stdout.isatty():
+            print(shown(message), flush=True)
+        else:
+            print(message if isinstance(message, str) else message.hex(), flush=True)
+
+    def status(self, text: str) -> None:
+        """Say something about the connection."""
+        if not self.quiet:
+            self.tell(text)
+
+    def tell(self, text: str) -> None:
+        """Say something to the user."""
+        print(text, file=sys.stderr, flush=True)
+
+
+class Terminal(Pipe):
+    """A person without the extra: the terminal itself edits the line."""
+
+    interactive = True
+
+    def receive(self, message: Data) -> None:
+        """Show a message."""
+        if sys.stdout.isatty():
+            print("<", shown(message), flush=True)
+        else:
+            super().receive(message)
+
+
+class Prompt(Terminal):
+    """A prompt with colours, editing and history, above which messages appear.
+
+    Args:
+        quiet: whether to say nothing about the connection.
+        history: whether to keep the lines for the next time.
+
+    Raises:
+        ImportError: if the extra is not installed.
+
+    """
+
+    def __init__(self, quiet: bool, history: bool) -> None:
+        import prompt_toolkit
+        from prompt_toolkit.history import FileHistory
+
+        super().__init__(quiet)
+        self.toolkit: Any = prompt_toolkit
+        self.style = prompt_toolkit.styles.Style.from_dict(
+            {
+                "text": "ansigreen",
+                "binary": "ansicyan",
+                "escaped": "ansimagenta",
+                "status": "ansibrightblack",
+            }
+        )
+        path = history_file() if history else None
+        self.session: Any = prompt_toolkit.PromptSession(
+            history=FileHistory(str(path)) if path else None
+        )
+        self.unprinted: list[tuple[str, str]] = []
+        self.timer: asyncio.TimerHandle | None = None
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[None]:
+        """Let what is logged appear above the prompt."""
+        try:
+            with self.toolkit.patch_stdout.patch_stdout():
+                log_to_standard_error()
+                yield
+        finally:
+            self.flush()
+            log_to_standard_error()
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """The lines that are typed."""
+        while True:
+            try:
+                line = await self.session.prompt_async("> ", handle_sigint=False)
+            except KeyboardInterrupt:
+                if self.session.default_buffer.text:
+                    continue  # it drops the line
+                return
+            except EOFError:
+                return
+            yield line.encode(errors="replace")
+
+    def receive(self, message: Data) -> None:
+        """Show a message."""
+        kind = "class:text" if isinstance(message, str) else "class:binary"
+        parts = [
+            ("class:escaped" if escaped else kind, text)
+            for escaped, text in pieces_of(message)
+        ]
+        self.print([(kind, "< "), *parts])
+
+    def tell(self, text: str) -> None:
+        """Say something to the user."""
+        self.print([("class:status", text)])
+
+    def print(self, parts: list[tuple[str, str]]) -> None:
+        """Print above the prompt, soon."""
+        self.unprinted += [*parts, ("", "\n")]
+        if self.timer is None:
+            loop = asyncio.get_running_loop()
+            self.timer = loop.call_later(PAUSE, self.flush)
+
+    def flush(self) -> None:
+        """Print what is to be printed."""
+        self.timer = None
+        text = self.toolkit.formatted_text.FormattedText(self.unprinted)
+        self.unprinted = []
+        self.toolkit.print_formatted_text(text, style=self.style, end="")
+
+
+def read_piece() -> bytes:
+    """Wait for something from standard input; nothing at its end.
+
+    Not by ``sys.stdin``, whose lock the thread would hold when the program ends.
+    """
+    try:
+        return os.read(0, READ_SIZE)
+    except OSError:  # a terminal that is gone
+        return b""
+
+
+def log_to_standard_error() -> None:
+    """Let the log go to what is standard error now."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stderr)
+
+
+def pieces_of(message: Data) -> list[tuple[bool, str]]:
+    """A message as a terminal may show it, in pieces: whether one stands for what
+    may not be shown, and its text."""
+    if not isinstance(message, str):
+        return [(False, message[:SHOWN_BYTES].hex(" ")), *rest(message, SHOWN_BYTES)]
+    pieces = [
+        (not harmless, "".join(run) if harmless else printable("".join(run)))
+        for harmless, run in groupby(message[:SHOWN_TEXT], is_harmless)
+    ]
+    pieces = [(escaped, text.replace("\n", "\n  ")) for escaped, text in pieces]
+    return pieces + rest(message, SHOWN_TEXT)
+
+
+def rest(message: Data, limit: int) -> list[tuple[bool, str]]:
+    """What stands for the part of a message that is not shown."""
+    if len(message) <= limit:
+        return []
+    unit = "characters" if isinstance(message, str) else "bytes"
+    return [(True, f" ... {len(message)} {unit} in all")]
+
+
+def is_harmless(one: str) -> bool:
+    """Whether a terminal may get this character."""
+    return one == "\n" or printable(one) == one
+
+
+def shown(message: Data) -> str:
+    """A message as a terminal may show it."""
+    return "".join(text for _, text in pieces_of(message))
+
+
+def history_file() -> Path | None:
+    """The file of the history, for its owner alone; None if it cannot be made."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    path = Path(state).expanduser() / "sansocket" / "history"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except (OSError, RuntimeError):
+        return None
+    return path
