@@ -35,8 +35,12 @@ LAYERS = {
     7: [
         *("_serve", "asyncio._link", "asyncio.connection"),
         *("asyncio._server_connection", "asyncio.server", "asyncio.client", "asyncio"),
+        "sanic",
     ],
-    8: ["cli", "__main__"],
+    8: [
+        *("cli", "__main__", "standin", "standin.__main__"),
+        *("standin.path.websockets.version", "standin.path.websockets"),
+    ],
 }
 ORDER = [name for names in LAYERS.values() for name in names]
 SANS_IO = [name for layer, names in LAYERS.items() if layer <= 5 for name in names]
