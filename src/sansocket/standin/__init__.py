@@ -63,7 +63,8 @@ def install() -> None:
     """
     if any(isinstance(finder, StandInFinder) for finder in sys.meta_path):
         return
-    for name, module in list(sys.modules.items()):
+    for name in sorted(sys.modules):
+        module = sys.modules[name]
         if name.partition(".")[0] == NAME and not _is_ours(module):
             where = getattr(module, "__file__", None) or "an unknown place"
             raise RuntimeError(

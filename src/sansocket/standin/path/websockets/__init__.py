@@ -12,7 +12,8 @@ from sansocket.standin import install
 
 from .version import version as __version__  # noqa: F401 - for others to read
 
-install()
+if __name__ == "websockets":
+    install()
 
 _NAMES = {
     "asyncio.client": "ClientConnection connect unix_connect",
