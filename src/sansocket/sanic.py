@@ -76,6 +76,7 @@ class WebSocketProtocol(sanics.WebSocketProtocol):
             raise SanicException(
                 (response.body or b"").decode().strip(),
                 response.status_code,
+                quiet=True,  # what a client did wrong is no error of the server
                 headers={k: v for k, v in response.headers.items() if k in ADVICE},
             )
         connection = SanicConnection(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from .processes import start as start
 from .support import Run, until
 
 try:

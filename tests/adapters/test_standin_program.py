@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from .processes import Program, Start, run_python, start
-
-__all__ = ["start"]
+from .processes import Program, Start, run_python
 
 STANDIN = ("-m", "sansocket.standin")
 OURS = "sansocket.server"
