@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ import pytest
 import sansocket
 
 TIMEOUT = 60.0  # seconds that nothing here should ever take
+GRACE = 2.0  # seconds to end when asked to
 
 
 def environment() -> dict[str, str]:
@@ -38,18 +41,20 @@ def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
 class Program:
     """A running Python program, started with these arguments of Python."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, folder: Path | None = None) -> None:
         self.log = ""  # what it wrote so far, or all if it has ended
         self._ended = False
         self._written = threading.Condition()
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
+            cwd=folder,
             env=environment() | {"PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            start_new_session=True,  # so that all of its processes can be ended
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -74,17 +79,18 @@ class Program:
         assert found, self.log
         return found[1]
 
-    def stop(self) -> int:
-        """Ask it to end; return its exit status."""
-        self.process.terminate()
-        status = self.process.wait(TIMEOUT)
-        self._reader.join(TIMEOUT)
-        return status
-
     def end(self) -> None:
-        """Make sure that it is gone."""
-        if self.process.poll() is None:
-            self.stop()
+        """Ask it to end, and make sure that it and what it started are gone."""
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # Sanic with workers hangs if it is asked in its first moments.
+            self.process.wait(GRACE)
+        with contextlib.suppress(ProcessLookupError):
+            if sys.platform != "win32":
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait(TIMEOUT)
+        self._reader.join(TIMEOUT)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -97,8 +103,8 @@ def start() -> Iterator[Start]:
     """Start programs; none of them may ever log a traceback."""
     programs: list[Program] = []
 
-    def start(*arguments: str) -> Program:
-        programs.append(Program(*arguments))
+    def start(*arguments: str, folder: Path | None = None) -> Program:
+        programs.append(Program(*arguments, folder=folder))
         return programs[-1]
 
     yield start
