@@ -162,13 +162,16 @@ async def methods(request: Request, ws: Any) -> None:
 
 
 if __name__ == "__main__":
-    listening = socket.create_server(("127.0.0.1", 0))
-    options: dict[str, Any] = {}
-    if "tls" in sys.argv:
-        options["ssl"] = {"cert": sys.argv[-2], "key": sys.argv[-1]}
+    options: dict[str, Any] = {"single_process": True, "motd": False}
     if "adapter" in sys.argv:
         from sansocket.sanic import WebSocketProtocol
 
         options["protocol"] = WebSocketProtocol
-    print("listening on", listening.getsockname()[1], flush=True)
-    app.run(sock=listening, single_process=True, motd=False, **options)
+    if "tls" in sys.argv:
+        options["ssl"] = {"cert": sys.argv[-2], "key": sys.argv[-1]}
+    if "unix" in sys.argv:
+        options["unix"] = sys.argv[-1]
+    else:
+        options["sock"] = socket.create_server(("127.0.0.1", 0))
+        print("listening on", options["sock"].getsockname()[1], flush=True)
+    app.run(**options)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.request import urlopen
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from ..core.support import BINARY, CLOSE, CONT, FIN, PING, TEXT, masked, request_bytes
@@ -427,6 +428,20 @@ def test_tls(certificate: tuple[Path, Path], start: Start) -> None:
             for message in ("Hello", bytes(300_000)):
                 await client.send(message)
                 assert await client.recv() == message
+        assert client.close_code == 1000
+
+    run(main())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has none")
+def test_a_unix_socket(tmp_path: Path, start: Start) -> None:
+    path = str(tmp_path / "socket")
+    start(*VARIANTS["adapter"], "unix", path).wait_for("(Worker ready)")
+
+    async def main() -> None:
+        async with unix_connect(path, "ws://localhost/feed") as client:
+            await client.send("Hello")
+            assert await client.recv() == "Hello"
         assert client.close_code == 1000
 
     run(main())
