@@ -25,7 +25,12 @@ from .server import ServerProtocol
 from .typing import Subprotocol
 
 try:
-    from sanic.exceptions import SanicException, ServerError, WebsocketClosed
+    from sanic.exceptions import (
+        RequestCancelled,
+        SanicException,
+        ServerError,
+        WebsocketClosed,
+    )
     from sanic.log import websockets_logger
     from sanic.server.protocols import websocket_protocol as sanics
 except ImportError as exc:
@@ -63,8 +68,11 @@ class WebSocketProtocol(sanics.WebSocketProtocol):
 
         Raises:
             SanicException: if the request is refused.
+            RequestCancelled: if the client is gone already.
 
         """
+        if request.transport is None or request.transport.is_closing():
+            raise RequestCancelled  # the event loop would never tell the connection
         names = None if subprotocols is None else [Subprotocol(n) for n in subprotocols]
         protocol = ServerProtocol(
             subprotocols=names,
@@ -282,7 +290,8 @@ class Websocket:
             data: payload of up to 125 bytes; random by default.
 
         Returns:
-            An awaitable that gives the latency in seconds once the pong came.
+            An awaitable that gives the latency in seconds once the pong came, and is
+            cancelled if the connection is lost before.
 
         Raises:
             WebsocketClosed: if the connection is closed, or being closed.
@@ -292,9 +301,10 @@ class Websocket:
         """
         self._check_open()
         try:
-            return await self._connection.ping(data)
+            waiter = await self._connection.ping(data)
         except ConcurrencyError as exc:
             raise ValueError(str(exc)) from exc
+        return cancelled_on_error(waiter)
 
     async def pong(self, data: DataLike = b"") -> None:
         """Send a pong that nobody asked for; to a closed connection it does nothing.
@@ -389,6 +399,20 @@ def to_request(request: SanicRequest) -> Request:
         request.method,
         f"HTTP/{request.version}",
     )
+
+
+def cancelled_on_error(waiter: asyncio.Future[float]) -> asyncio.Future[float]:
+    """Make a future with the result of another, cancelled where that raises."""
+    future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    def finish(waiter: asyncio.Future[float]) -> None:
+        if waiter.cancelled() or waiter.exception() is not None:
+            future.cancel()
+        elif not future.done():
+            future.set_result(waiter.result())
+
+    waiter.add_done_callback(finish)
+    return future
 
 
 def until_it_waits(coroutine: Coroutine[Any, Any, Data]) -> Data | None:

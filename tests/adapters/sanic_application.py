@@ -84,6 +84,14 @@ async def receive_after_the_end(request: Request, ws: Websocket) -> None:
             print("got", await ws.recv(), flush=True)
 
 
+@app.websocket("/ping")
+async def ping_for_ever(request: Request, ws: Websocket) -> None:
+    with watched(request):
+        answer = await ws.ping()
+        await ws.send("sent")
+        await answer
+
+
 @app.websocket("/send")
 async def send_for_ever(request: Request, ws: Websocket) -> None:
     with watched(request):

@@ -374,6 +374,19 @@ def test_what_a_peer_does_wrong(adapted: Served, frame: bytes, code: int) -> Non
     adapted.program.wait_for(f"({name} ended with CancelledError)")
 
 
+@pytest.mark.parametrize("behind", [b"", masked(FIN | TEXT, b"unread")])
+def test_the_peer_is_gone_before_its_pong(adapted: Served, behind: bytes) -> None:
+    name = f"pinged{next(names)}"
+
+    async def main() -> None:
+        async with await adapted.open(f"/ping?name={name}", behind) as peer:
+            assert (await peer.read_frame())[0] == 0x89
+            assert await peer.read_frame() == (0x81, b"sent")
+
+    run(main())
+    adapted.program.wait_for(f"({name} ended with CancelledError)")
+
+
 def test_parts_to_send(adapted: Served) -> None:
     async def main() -> None:
         async with await adapted.open("/parts") as peer:
