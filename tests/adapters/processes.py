@@ -16,7 +16,7 @@ import pytest
 
 import sansocket
 
-TIMEOUT = 60.0  # seconds that nothing here should ever take
+TIMEOUT = 30.0  # seconds that nothing here should ever take
 GRACE = 2.0  # seconds to end when asked to
 
 
@@ -76,11 +76,15 @@ class Program:
                 lambda: self._ended or re.search(pattern, self.log), TIMEOUT
             )
         found = re.search(pattern, self.log)
-        assert found, self.log
+        if found is None:
+            self.end()
+            raise AssertionError(f"{pattern} is not in the log:\n{self.log}")
         return found[1]
 
     def end(self) -> None:
         """Ask it to end, and make sure that it and what it started are gone."""
+        if self.process.returncode is not None and not self._reader.is_alive():
+            return  # it was done before
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             # Sanic with workers hangs if it is asked in its first moments.
