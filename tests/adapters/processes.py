@@ -83,7 +83,8 @@ class Program:
 
     def end(self) -> None:
         """Ask it to end, and make sure that it and what it started are gone."""
-        if self.process.returncode is not None and not self._reader.is_alive():
+        assert self.process.stdout is not None
+        if self.process.stdout.closed:
             return  # it was done before
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -95,7 +96,6 @@ class Program:
         self.process.kill()
         self.process.wait(TIMEOUT)
         self._reader.join(TIMEOUT)
-        assert self.process.stdout is not None
         self.process.stdout.close()
 
 
