@@ -40,13 +40,14 @@ LAYERS = {
         *("asyncio._waiter", "asyncio._link", "asyncio.connection"),
         *("asyncio._server_connection", "asyncio.server", "asyncio._tunnel"),
         *("asyncio._network", "asyncio.client", "asyncio", "asyncio.router"),
-        *("_asgi", "uvicorn"),
+        *("_asgi", "uvicorn", "sanic"),
     ],
     8: [
         *("cli.values", "cli.log", "cli.settings", "cli.page", "cli.handlers"),
         *("cli.sockets", "cli.server", "cli.supervisor", "cli.serving"),
         *("cli.commands", "cli.terminal", "cli.conversation", "cli.connecting"),
-        *("cli", "__main__"),
+        *("cli", "__main__", "standin", "standin.__main__"),
+        *("standin.path.websockets.version", "standin.path.websockets"),
     ],
 }
 ORDER = [name for names in LAYERS.values() for name in names]

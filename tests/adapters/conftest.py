@@ -15,6 +15,7 @@ import pytest
 
 from tests.e2e.conftest import certificate  # noqa: F401 - a fixture
 
+from .processes import start as start
 from .support import Contexts, Run, until
 
 try:

@@ -1,4 +1,4 @@
-"""uvicorn with our WebSockets under test, as a process of its own: it prints its port
+"""uvicorn with our WebSockets under test, as a process of its own: it prints its URL
 and serves."""
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
         log_level="warning",
     )
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        print(sock.getsockname()[1], flush=True)
+        print(f"ws://127.0.0.1:{sock.getsockname()[1]}", flush=True)
         uvicorn.Server(config).run(sockets=[sock])
 
 

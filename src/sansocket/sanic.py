@@ -1,0 +1,426 @@
+"""WebSockets of Sanic on this package, by Sanic's own choice of a protocol::
+
+    from sansocket.sanic import WebSocketProtocol
+
+    app.run(protocol=WebSocketProtocol)
+
+Handlers stay as they are: what they get has the methods of Sanic's ``Websocket``, and
+the settings ``WEBSOCKET_MAX_SIZE``, ``WEBSOCKET_PING_INTERVAL`` and
+``WEBSOCKET_PING_TIMEOUT`` hold. Sanic reads the request; from the response on, the
+transport belongs to the driver for asyncio. Needs the extra ``sanic``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from .asyncio.connection import Connection
+from .datastructures import Headers
+from .exceptions import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
+from .http11 import Request
+from .protocol import OPEN
+from .server import ServerProtocol
+from .typing import Subprotocol
+
+try:
+    from sanic.exceptions import (
+        RequestCancelled,
+        SanicException,
+        ServerError,
+        WebsocketClosed,
+    )
+    from sanic.log import websockets_logger
+    from sanic.server.protocols import websocket_protocol as sanics
+except ImportError as exc:
+    raise ImportError(f"sansocket.sanic needs sansocket[sanic]: {exc}") from exc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from sanic.request import Request as SanicRequest
+
+    from .http11 import Response
+    from .typing import Data, DataLike
+
+__all__ = ["WebSocketProtocol", "Websocket"]
+
+# Headers of a refusal that tell the client what to do instead.
+ADVICE = frozenset({"allow", "sec-websocket-version", "upgrade"})
+
+
+class WebSocketProtocol(sanics.WebSocketProtocol):
+    """Sanic's protocol, but for what follows an upgrade: ``app.run(protocol=...)``.
+
+    Only Sanic makes instances, and calls their methods.
+    """
+
+    __slots__ = ()
+
+    websocket: Any
+
+    async def websocket_handshake(
+        self, request: SanicRequest, subprotocols: Iterable[str] | None = None
+    ) -> Any:
+        """Accept the connection, and give the handler's ``Websocket``.
+
+        Raises:
+            SanicException: if the request is refused.
+            RequestCancelled: if the client is gone already.
+
+        """
+        if request.transport is None or request.transport.is_closing():
+            raise RequestCancelled  # the event loop would never tell the connection
+        names = None if subprotocols is None else [Subprotocol(n) for n in subprotocols]
+        protocol = ServerProtocol(
+            subprotocols=names,
+            max_size=self.websocket_max_size,
+            logger=websockets_logger,
+        )
+        response = protocol.accept(to_request(request))
+        if response.status_code != 101:
+            raise SanicException(
+                (response.body or b"").decode().strip(),
+                response.status_code,
+                quiet=True,  # what a client did wrong is no error of the server
+                headers={k: v for k, v in response.headers.items() if k in ADVICE},
+            )
+        connection = SanicConnection(
+            protocol,
+            self,
+            ping_interval=self.websocket_ping_interval or None,
+            ping_timeout=self.websocket_ping_timeout or None,
+            close_timeout=self.websocket_timeout,
+        )
+        connection.take_over(request, response, self.recv_buffer)
+        self.websocket = Websocket(connection)
+        self.websocket_url = request.url
+        ip = request.client_ip
+        self.websocket_peer = f"{ip}:{request.port}" if ip else "unix"
+        self.log_websocket("OPEN")  # type: ignore[no-untyped-call]
+        return self.websocket
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Clean up, and cancel the handler unless it gets to know by itself."""
+        if self.websocket is not None and self.websocket.handler_will_know:
+            self._task = None
+        super().connection_lost(exc)  # type: ignore[no-untyped-call]
+
+
+class SanicConnection(Connection, asyncio.BufferedProtocol):
+    """A connection whose opening handshake Sanic has read."""
+
+    def __init__(
+        self, protocol: ServerProtocol, owner: WebSocketProtocol, **options: Any
+    ) -> None:
+        super().__init__(protocol, open_timeout=None, **options)
+        self._owner = owner
+
+    def take_over(
+        self, request: SanicRequest, response: Response, data: bytearray
+    ) -> None:
+        """Send the response, and carry the bytes from now on.
+
+        Args:
+            request: the request that Sanic read.
+            response: the response that accepts it.
+            data: what came behind the request; it is emptied.
+
+        """
+        transport: Any = request.transport
+        _ = request.protocol  # is found by the transport once, and has to stay Sanic's
+        now = self._loop.time()
+        self._opening = False
+        self.response = response
+        self.session.send_response(response, now)
+        self.session.receive_data(data, now)
+        data.clear()
+        transport.set_protocol(self)
+        transport.resume_reading()
+        self.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the loss of the connection; only the event loop calls this."""
+        super().connection_lost(exc)
+        self._owner.connection_lost(exc)
+
+
+class Websocket:
+    """A connection, as handlers get it: with the methods of Sanic's ``Websocket``.
+
+    Iterating over it, with ``async for``, gives messages until the peer closes the
+    connection in an orderly way.
+
+    Args:
+        connection: what carries the messages.
+
+    """
+
+    def __init__(self, connection: SanicConnection) -> None:
+        self._connection = connection
+        self._told = False  # whether the handler knows that the connection is closed
+
+    # --- questions
+
+    @property
+    def subprotocol(self) -> Subprotocol | None:
+        """The subprotocol agreed on, or ``None``."""
+        return self._connection.subprotocol
+
+    @property
+    def ws_proto(self) -> ServerProtocol:
+        """The connection without I/O."""
+        protocol = self._connection.protocol
+        assert isinstance(protocol, ServerProtocol)
+        return protocol
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop."""
+        return asyncio.get_running_loop()
+
+    @property
+    def handler_will_know(self) -> bool:
+        """Whether the handler knows of the loss, or will with the next message."""
+        return self._told or not self._connection.session.closed
+
+    # --- messages
+
+    async def recv(self, timeout: float | None = None) -> Data | None:
+        """Receive the next message: ``str`` for text and ``bytes`` for binary.
+
+        Args:
+            timeout: seconds to wait for one, 0 for not at all; then there is ``None``
+                instead of a message. ``None`` to wait without a limit.
+
+        Raises:
+            CancelledError: if the peer closes the connection while this waits.
+            WebsocketClosed: if it was closed before, and all messages were received.
+            ServerError: if another task is receiving.
+
+        """
+        if timeout is not None and timeout <= 0:
+            await asyncio.sleep(0)  # who asks again and again must not stop all others
+        self._check_receiving()
+        receiving = self._connection.recv()
+        try:
+            if timeout is None:
+                return await receiving
+            if timeout <= 0:
+                return until_it_waits(receiving)
+            return await asyncio.wait_for(receiving, timeout)
+        except asyncio.TimeoutError:
+            return None
+        except (ConnectionClosed, ConcurrencyError) as exc:
+            raise self._translated(exc) from exc
+
+    async def recv_burst(self, max_recv: int = 256) -> list[Data]:
+        """Receive the messages that have come, without waiting for more.
+
+        Args:
+            max_recv: how many at most.
+
+        Raises:
+            WebsocketClosed: if the connection is closed and all were received.
+            ServerError: if another task is receiving.
+
+        """
+        messages: list[Data] = []
+        while len(messages) < max_recv:
+            if messages and self._connection.session.closed:
+                break
+            message = await self.recv(0)
+            if message is None:
+                break
+            messages.append(message)
+        return messages
+
+    async def recv_streaming(self) -> AsyncIterator[Data]:
+        """Receive the next message in parts, as they arrive.
+
+        Raises:
+            CancelledError: if the connection is closed before the message ends.
+            WebsocketClosed: if it was closed before.
+            ServerError: if another task is receiving.
+
+        """
+        self._check_receiving()
+        try:
+            async for part in self._connection.recv_streaming():
+                yield part
+        except (ConnectionClosed, ConcurrencyError) as exc:
+            raise self._translated(exc) from exc
+
+    async def __aiter__(self) -> AsyncIterator[Data]:
+        try:
+            while True:
+                yield await self._connection.recv()
+        except ConnectionClosedOK:
+            self._told = True
+        except (ConnectionClosed, ConcurrencyError) as exc:
+            raise self._translated(exc) from exc
+
+    async def send(self, message: DataLike | Iterable[DataLike]) -> None:
+        """Send a message; it waits while the peer is slow.
+
+        Args:
+            message: ``str`` is sent as text, what is bytes-like as binary; an
+                iterable of either as the parts of one message.
+
+        Raises:
+            WebsocketClosed: if the connection is closed, or being closed.
+            TypeError: if the message is of another type.
+
+        """
+        self._check_open()
+        try:
+            await self._connection.send(message)
+        except ConnectionClosed as exc:
+            self._told = True
+            raise WebsocketClosed from exc
+
+    # --- pings
+
+    async def ping(self, data: DataLike | None = None) -> asyncio.Future[float]:
+        """Send a ping.
+
+        Args:
+            data: payload of up to 125 bytes; random by default.
+
+        Returns:
+            An awaitable that gives the latency in seconds once the pong came, and is
+            cancelled if the connection is lost before.
+
+        Raises:
+            WebsocketClosed: if the connection is closed, or being closed.
+            ValueError: if a ping with this payload has no answer yet.
+            ProtocolError: if the payload is too long.
+
+        """
+        self._check_open()
+        try:
+            waiter = await self._connection.ping(data)
+        except ConcurrencyError as exc:
+            raise ValueError(str(exc)) from exc
+        return cancelled_on_error(waiter)
+
+    async def pong(self, data: DataLike = b"") -> None:
+        """Send a pong that nobody asked for; to a closed connection it does nothing.
+
+        Args:
+            data: payload of up to 125 bytes.
+
+        Raises:
+            ProtocolError: if the payload is too long.
+
+        """
+        if self._connection.state is OPEN:
+            await self._connection.pong(data)
+
+    # --- closing
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Begin to close the connection; the rest happens behind the scenes.
+
+        Args:
+            code: close code; 1006 drops the connection without a word.
+            reason: text for developers, up to 123 bytes as UTF-8.
+
+        Raises:
+            ProtocolError: if the code may not be sent, or the reason is too long.
+
+        """
+        if code == 1006:
+            self.fail_connection(code)
+        else:
+            self.end_connection(code, reason)
+
+    def end_connection(self, code: int = 1000, reason: str = "") -> None:
+        """Do what ``close()`` does, without a coroutine."""
+        self._connection._begin_close(code, reason)
+
+    def fail_connection(self, code: int = 1006, reason: str = "") -> None:
+        """Close the connection because something is wrong.
+
+        Args:
+            code: close code; 1006 drops the connection without a word.
+            reason: text for developers, up to 123 bytes as UTF-8.
+
+        """
+        if code == 1006:
+            self._connection.transport.abort()
+        else:
+            self._connection.protocol.fail(code, reason)
+            self._connection._begin_close(code, reason)  # writes it, starts the timer
+
+    async def wait_for_connection_lost(self, timeout: float | None = None) -> bool:
+        """Wait until the TCP connection is gone; tell whether it is.
+
+        Args:
+            timeout: seconds to wait at most; ``None`` for no limit.
+
+        """
+        try:
+            await asyncio.wait_for(self._connection.wait_closed(), timeout)
+        except asyncio.TimeoutError:
+            return False
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Do nothing: the event loop told the connection, which told Sanic."""
+
+    # --- inside
+
+    def _check_open(self) -> None:
+        if self._connection.state is not OPEN:
+            self._told = True
+            raise WebsocketClosed
+
+    def _check_receiving(self) -> None:
+        if self._connection.session.closed:
+            self._told = True
+            raise WebsocketClosed
+
+    def _translated(self, exc: Exception) -> BaseException:
+        """What Sanic's own ``Websocket`` raises instead."""
+        if isinstance(exc, ConcurrencyError):
+            return ServerError(str(exc))
+        self._told = True
+        return asyncio.CancelledError(str(exc))
+
+
+def to_request(request: SanicRequest) -> Request:
+    """Take a request that Sanic has parsed."""
+    return Request(
+        request.raw_url.decode(),
+        Headers(request.headers.items()),
+        request.method,
+        f"HTTP/{request.version}",
+    )
+
+
+def cancelled_on_error(waiter: asyncio.Future[float]) -> asyncio.Future[float]:
+    """Make a future with the result of another, cancelled where that raises."""
+    future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    def finish(waiter: asyncio.Future[float]) -> None:
+        if waiter.cancelled() or waiter.exception() is not None:
+            future.cancel()
+        elif not future.done():
+            future.set_result(waiter.result())
+
+    waiter.add_done_callback(finish)
+    return future
+
+
+def until_it_waits(coroutine: Coroutine[Any, Any, Data]) -> Data | None:
+    """What a coroutine gives without waiting; ``None`` if it would."""
+    try:
+        coroutine.send(None)
+    except StopIteration as exc:
+        result: Data = exc.value
+        return result
+    coroutine.close()
+    return None

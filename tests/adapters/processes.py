@@ -1,0 +1,117 @@
+"""Programs as processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import sansocket
+
+TIMEOUT = 30.0  # seconds that nothing here should ever take
+GRACE = 2.0  # seconds to end when asked to
+
+
+def environment() -> dict[str, str]:
+    """Make a process find the package that the tests themselves import."""
+    paths = [str(Path(sansocket.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python to its end."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+
+
+class Program:
+    """A running Python program, started with these arguments of Python."""
+
+    def __init__(self, *arguments: str, folder: Path | None = None) -> None:
+        self.log = ""  # what it wrote so far, or all if it has ended
+        self._ended = False
+        self._written = threading.Condition()
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=folder,
+            env=environment() | {"PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # so that all of its processes can be ended
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._written:
+                self.log += line
+                self._written.notify_all()
+        with self._written:
+            self._ended = True
+            self._written.notify_all()
+
+    def wait_for(self, pattern: str) -> str:
+        """Wait until it has written something; return the group of the match."""
+        with self._written:
+            self._written.wait_for(
+                lambda: self._ended or re.search(pattern, self.log), TIMEOUT
+            )
+        found = re.search(pattern, self.log)
+        if found is None:
+            self.end()
+            raise AssertionError(f"{pattern} is not in the log:\n{self.log}")
+        return found[1]
+
+    def end(self) -> None:
+        """Ask it to end, and make sure that it and what it started are gone."""
+        assert self.process.stdout is not None
+        if self.process.stdout.closed:
+            return  # it was done before
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # Sanic with workers hangs if it is asked in its first moments.
+            self.process.wait(GRACE)
+        with contextlib.suppress(ProcessLookupError):
+            if sys.platform != "win32":
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait(TIMEOUT)
+        self._reader.join(TIMEOUT)
+        self.process.stdout.close()
+
+
+Start = Callable[..., Program]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start programs; none of them may ever log a traceback."""
+    programs: list[Program] = []
+
+    def start(*arguments: str, folder: Path | None = None) -> Program:
+        programs.append(Program(*arguments, folder=folder))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.end()
+    assert not [p.log for p in programs if "Traceback" in p.log]
