@@ -35,7 +35,7 @@ def run(
         "contenders": _versions(contenders),
         "form of ours": "compiled" if _kernels.COMPILED else "pure",
         "loops": ", ".join(loops),
-        "rounds": f"{rounds} of {seconds:g} s, interleaved, order rotated",
+        "rounds": f"{rounds} rounds of {seconds:g} s, interleaved, order rotated",
     }
     results = Results(environment)
     with Load.compiled() as load, closing(Servers()) as servers:

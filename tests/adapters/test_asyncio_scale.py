@@ -50,6 +50,7 @@ def test_a_crowd_when_the_server_stops(
     if new_loop is None:
         pytest.skip(f"{name} is not installed")
     loop = new_loop()
+    loop.set_debug(False)  # or it notes a traceback for every callback
     count = min(CROWD[name], most)
     try:
         sent, seen = loop.run_until_complete(meet(count))
@@ -89,12 +90,17 @@ async def meet(count: int) -> tuple[dict[int, int], list[tuple[int, str]]]:
         )
         crowd = asyncio.ensure_future(process.communicate())
         waiting: asyncio.Future[Any] = asyncio.ensure_future(enough.wait())
-        await asyncio.wait({waiting, crowd}, return_when="FIRST_COMPLETED")
-        assert enough.is_set(), "the crowd has failed"
-        assert len(server.connections) == count
-        server.close()
-        await server.wait_closed()
-        assert server.connections == set()
-        output, _ = await crowd
+        try:
+            await asyncio.wait({waiting, crowd}, return_when="FIRST_COMPLETED")
+            assert enough.is_set(), "the crowd has failed"
+            assert len(server.connections) == count
+            server.close()
+            await server.wait_closed()
+            assert server.connections == set()
+            output, _ = await crowd
+        finally:
+            waiting.cancel()
+            with suppress(ProcessLookupError):  # it has ended, as it should
+                process.kill()
     assert asyncio.all_tasks() == {asyncio.current_task()}
     return sent, json.loads(output)
