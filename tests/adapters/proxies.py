@@ -123,12 +123,15 @@ async def running(
 
     async def safely(reader: Reader, writer: Writer) -> None:
         tasks.add(asyncio.current_task())
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            await talk(reader, writer)
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-        tasks.discard(asyncio.current_task())
+        try:
+            # Not only ConnectionError: to be too late to half-close is none.
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await talk(reader, writer)
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        finally:
+            tasks.discard(asyncio.current_task())
 
     server = await asyncio.start_server(safely, "127.0.0.1", 0, **options)
     async with server:
@@ -145,7 +148,7 @@ async def relay(port: int, reader: Reader, writer: Writer) -> None:
 
 
 async def carry(reader: Reader, writer: Writer) -> None:
-    with contextlib.suppress(ConnectionError):
+    with contextlib.suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
