@@ -12,7 +12,7 @@ cdef class Link:
     cdef readonly Protocol protocol
     cdef readonly Session session
     cdef public object transport
-    cdef public object logger
+    cdef object _logger
     cdef public object request
     cdef public object response
     cdef readonly object _loop
@@ -38,8 +38,7 @@ cdef class Link:
     cdef double _timer_at
     cdef Waiter _receiver
     cdef dict _pings
-    cdef list _drainers
-    cdef list _closers
+    cdef list _waiters
     cdef object _fragmenting
 
     cdef _hand_over(self)
@@ -54,6 +53,7 @@ cdef class Link:
     cdef _steer_reading(self)
     cdef _set_timer(self, double deadline)
     cdef _look_for_progress(self)
+    cdef _wake_waiters(self)
     cpdef _begin_close(self, code, reason=*)
     cpdef double _time(self)
     cdef Waiter _more(self)

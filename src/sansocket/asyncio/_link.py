@@ -40,9 +40,11 @@ READ_SIZE = 65536
 # Seconds that a peer gets to read why it failed where TLS allows no half-close.
 LINGER = 1.0
 
-# What is read is taken out of the buffer before the loop does anything else, so one
-# is enough for all connections of a loop.
-_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, bytearray] = WeakKeyDictionary()
+# What all connections of a loop use: one buffer, as what is read is taken out of it
+# before the loop does anything else; and the clock.
+_shared: WeakKeyDictionary[
+    asyncio.AbstractEventLoop, tuple[memoryview, Callable[[], float]]
+] = WeakKeyDictionary()
 
 
 class Link:
@@ -67,13 +69,10 @@ class Link:
         on_close: Callable[[Any], object] | None = None,
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
-        self._clock = _clock_of(loop)
+        self._view, self._clock = _shared_by(loop)
+        self._buffer: Any = self._view.obj
         self.protocol = protocol
-        self.logger: LoggerLike = logging.LoggerAdapter(
-            protocol.logger,
-            {"websocket": self},
-        )
-        protocol.logger = self.logger
+        self._logger: LoggerLike | None = None  # made when first needed
         self.session = Session(
             protocol,
             self._clock(),
@@ -90,8 +89,6 @@ class Link:
         )
         self._write_high = high
         self._write_low = low if isinstance(write_limit, tuple) else None
-        self._buffer = _buffer_of(loop)
-        self._view = memoryview(self._buffer)
         kind = type(self)
         self._on_open = on_open or getattr(kind, "on_open", None)
         self._on_message = on_message or getattr(kind, "on_message", None)
@@ -109,10 +106,22 @@ class Link:
         self._receiver = Waiter(loop)
         self._inside = False  # of an input, behind which comes a flush
         self._now = NEVER  # time of that input
-        self._pings: dict[Ping, asyncio.Future[float]] = {}
-        self._drainers: list[asyncio.Future[None]] = []
-        self._closers: list[asyncio.Future[None]] = []
-        self._fragmenting: asyncio.Lock | None = None  # made when first needed
+        # Mostly there is none of these.
+        self._pings: dict[Ping, asyncio.Future[float]] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None  # to write, or the end
+        self._fragmenting: asyncio.Lock | None = None
+
+    @property
+    def logger(self) -> LoggerLike:
+        """Where this connection logs, which gives its records ``websocket``."""
+        if self._logger is None:
+            extra = {"websocket": self}
+            self._logger = logging.LoggerAdapter(self.protocol.logger, extra)
+        return self._logger
+
+    @logger.setter
+    def logger(self, logger: LoggerLike) -> None:
+        self._logger = logger
 
     # --- what the transport calls
 
@@ -149,13 +158,13 @@ class Link:
         if self._timer is not None:
             self._timer.cancel()
         self._hand_over()
-        for waiter in self._pings.values():
-            if not waiter.done():
-                waiter.set_exception(self.session.close_exc)
-                waiter.exception()  # no word in the log if nobody looks at it
-        self._pings.clear()
-        _finish(self._drainers)
-        _finish(self._closers)
+        if self._pings is not None:
+            for waiter in self._pings.values():
+                if not waiter.done():
+                    waiter.set_exception(self.session.close_exc)
+                    waiter.exception()  # no word in the log if nobody looks at it
+            self._pings = None
+        self._wake_waiters()
         if self._on_close is not None and self.session.was_open:
             self._call(self._on_close)
 
@@ -170,7 +179,7 @@ class Link:
         self._writing_paused = False
         self.session.handle_progress()
         self._steer_reading()
-        _finish(self._drainers)
+        self._wake_waiters()
         if self._on_message is not None:
             self._now = self._clock()
             self._hand_over()
@@ -232,6 +241,7 @@ class Link:
 
     def _finish_pings(self) -> None:
         """Tell who waits for the pongs that came."""
+        assert self._pings is not None
         for ping in self.session.pings_answered():
             waiter = self._pings.pop(ping, None)
             if waiter is not None and not waiter.done():
@@ -354,6 +364,12 @@ class Link:
         self._receiver.begin()
         return self._receiver
 
+    async def _wait(self) -> None:
+        """Wait until the peer has taken much, or the connection is lost."""
+        if self._waiters is None:
+            self._waiters = []
+        await self._wait_in(self._waiters)
+
     async def _wait_in(self, waiters: list[asyncio.Future[None]]) -> None:
         waiter = self._loop.create_future()
         waiters.append(waiter)
@@ -362,18 +378,27 @@ class Link:
         finally:
             waiters.remove(waiter)
 
+    def _wake_waiters(self) -> None:
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
 
-def _finish(waiters: list[asyncio.Future[None]]) -> None:
-    for waiter in waiters:
-        if not waiter.done():
-            waiter.set_result(None)
+    def _log(self, text: str, *values: Any) -> None:
+        """Log what is of interest, unless nobody wants to know."""
+        if self.protocol.logger.isEnabledFor(logging.INFO):
+            self.logger.info(text, *values)
 
 
-def _buffer_of(loop: asyncio.AbstractEventLoop) -> bytearray:
-    buffer = _buffers.get(loop)
-    if buffer is None:
-        buffer = _buffers[loop] = bytearray(READ_SIZE)
-    return buffer
+def _shared_by(
+    loop: asyncio.AbstractEventLoop,
+) -> tuple[memoryview, Callable[[], float]]:
+    """The buffer and the clock of a loop."""
+    shared = _shared.get(loop)
+    if shared is None:
+        shared = memoryview(bytearray(READ_SIZE)), _clock_of(loop)
+        _shared[loop] = shared
+    return shared
 
 
 def _clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:

@@ -95,13 +95,13 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         """Take the loss of the connection; only the event loop calls this."""
         super().connection_lost(exc)
         if self.server.handler is None and self.session.was_open:
-            self.logger.info("connection closed: %s", self.close_code)
+            self._log("connection closed: %s", self.close_code)
         self.server._remove(self)
 
     # --- inside
 
     def _proceed(self) -> None:
-        """Answer the request in a task, which then runs the handler."""
+        """Let the server see to it that the request is answered."""
         if self._lost:
             self._opening = False
             self._log_failure()
@@ -109,11 +109,11 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
                 self._task.cancel()
         elif self._task is None and self.session.request is not None:
             self.request = self.session.request
-            self._task = self.server._start(self)
+            self.server._start(self)
 
     def _log_failure(self) -> None:
         exc = self.protocol.handshake_exc
-        self.logger.info("opening handshake failed: %s", exc or "connection lost")
+        self._log("opening handshake failed: %s", exc or "connection lost")
 
     async def _shake_hands(
         self,
@@ -121,21 +121,37 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         process_response: ProcessResponse | None,
         server_header: str | None,
     ) -> bool:
-        """Answer the request; tell whether the connection is open then."""
+        """Answer the request as hooks want; tell whether the connection is open."""
         try:
             response = await self._decide(process_request, process_response)
+        except Exception as exc:
+            return self._apologise(exc)
+        return self._answer(response, server_header)
+
+    def _answer(self, response: Response, server_header: str | None) -> bool:
+        """Answer the request; tell whether the connection is open then."""
+        try:
             if server_header is not None and "Server" not in response.headers:
                 response.headers["Server"] = server_header
             self._respond(response)
         except Exception as exc:
-            if not self._waits_for_response():  # too late, as for the peer
-                return False
+            return self._apologise(exc)
+        if self.protocol.state is not OPEN:
+            self._log_failure()
+            return False
+        self._log("connection open")
+        if self._on_open is not None:
+            self._call(self._on_open)
+        return True
+
+    def _apologise(self, exc: Exception) -> bool:
+        """Answer that the server failed, unless it is too late, as for the peer."""
+        if self._waits_for_response():
             self.protocol.handshake_exc = exc
             self.logger.error("opening handshake failed", exc_info=exc)
             self._respond(self.respond(500, "The server failed; see its log.\n"))
-        if self.protocol.state is CONNECTING:
             self._log_failure()
-        return self.protocol.state is OPEN
+        return False
 
     async def _decide(
         self,
@@ -147,32 +163,31 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         response: Response | None = None
         if process_request is not None:
             response = await _result(process_request(self, request))
-        if self.server._closing:
-            return self.respond(503, "The server is shutting down.\n")
-        if response is None:
-            response = self.protocol.accept(request)
-        if process_response is not None:
+        if response is None or self.server._closing:
+            response = self._accept()
+        if process_response is not None and not self.server._closing:
             changed = await _result(process_response(self, request, response))
             response = response if changed is None else changed
         return response
 
+    def _accept(self) -> Response:
+        """The response, if no hook has another one."""
+        assert self.request is not None
+        if self.server._closing:
+            return self.respond(503, "The server is shutting down.\n")
+        return self.protocol.accept(self.request)
+
     def _respond(self, response: Response) -> None:
-        self.session.send_response(response, self._loop.time())
+        self.session.send_response(response, self._time())
         self.response = response
         self._opening = False
-        self._loop.call_soon(self.flush)  # with what the handler sends first
+        self.flush_soon()  # perhaps with what the handler sends first
 
     def _waits_for_response(self) -> bool:
         return self.protocol.state is CONNECTING and not self.protocol.eof_sent
 
-    async def _handle(self, handler: Handler | None) -> None:
-        """Run the handler, if there is one, and close the connection after it."""
-        self.logger.info("connection open")
-        if self._on_open is not None:
-            self._call(self._on_open)
-        if handler is None:
-            self._task = None
-            return
+    async def _handle(self, handler: Handler) -> None:
+        """Run the handler, and close the connection after it."""
         try:
             await handler(self)
         except ConnectionClosed as exc:
@@ -187,7 +202,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             raise
         else:
             await self.close()
-        self.logger.info("connection closed: %s", self.close_code)
+        self._log("connection closed: %s", self.close_code)
 
     def _go_away(self, code: int, reason: str) -> None:
         """Close because the server ends. A request that is being thought about gets

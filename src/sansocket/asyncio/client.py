@@ -77,7 +77,7 @@ class ClientConnection(Connection, asyncio.BufferedProtocol):
             if self._lost_by is not None:  # or the cause that it has stays
                 raise self.protocol.handshake_exc from self._lost_by
             raise self.protocol.handshake_exc
-        self.logger.info("connection open")
+        self._log("connection open")
 
 
 class connect:

@@ -280,7 +280,10 @@ class Connection(Link):
             ping = self.session.ping(self._time(), payload)
         except InvalidState as exc:
             await self._refuse(exc)
-        waiter = self._pings[ping] = self._loop.create_future()
+        waiter = self._loop.create_future()
+        if self._pings is None:
+            self._pings = {}
+        self._pings[ping] = waiter
         self._flush()
         return waiter
 
@@ -322,8 +325,8 @@ class Connection(Link):
 
     async def wait_closed(self) -> None:
         """Wait until the connection is closed, by whomever."""
-        if not self._lost:
-            await self._wait_in(self._closers)
+        while not self._lost:
+            await self._wait()
 
     async def __aenter__(self) -> Self:
         return self
@@ -392,7 +395,7 @@ class Connection(Link):
     async def _drain(self) -> None:
         """Wait until the peer has taken enough."""
         while self._writing_paused and not self._lost:
-            await self._wait_in(self._drainers)
+            await self._wait()
             if self._lost:
                 raise self.session.close_exc
 

@@ -193,15 +193,25 @@ class Server:
         self._connections.discard(connection)
         self._check_end()
 
-    def _start(self, connection: ServerConnection) -> asyncio.Task[None]:
-        """Start the task of a connection, whose request has come."""
-        task = asyncio.get_running_loop().create_task(self._run(connection))
+    def _start(self, connection: ServerConnection) -> None:
+        """Answer the request of a connection, and run the handler in a task; hooks,
+        which may wait, run in it as well."""
+        hooks = self._hooks
+        if hooks["process_request"] is None and hooks["process_response"] is None:
+            response = connection._accept()
+            if not connection._answer(response, hooks["server_header"]):
+                return
+            if self.handler is None:
+                return
+            work = connection._handle(self.handler)
+        else:
+            work = self._run(connection)
+        task = connection._task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
-        return task
 
     async def _run(self, connection: ServerConnection) -> None:
-        if await connection._shake_hands(**self._hooks):
+        if await connection._shake_hands(**self._hooks) and self.handler is not None:
             await connection._handle(self.handler)
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
