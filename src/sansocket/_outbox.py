@@ -16,12 +16,20 @@ __all__ = ["broadcast", "payload_of", "shared"]
 
 def broadcast(
     sessions: Iterable[Session], message: str | BytesLike, *, text: bool | None = None
-) -> list[Session]:
-    """Send one message to all that can take it now, and return these: not those that
-    are closing, or in the middle of a fragmented message. Its frame is built once, or
-    once for each kind of compression that was agreed."""
+) -> list[tuple[Session, bytes]]:
+    """Send one message to all that can take it now: not those that are closing, or in
+    the middle of a fragmented message.
+
+    Its frame is built once, or once for each kind of compression that was agreed.
+
+    Returns:
+        Those that got it, and what is to be written at once for each, behind what
+        ``data_to_send()`` gave before; nothing if it was queued behind other frames.
+
+    """
     one = shared(message, text)
-    return [session for session in sessions if session.send_shared(one)]
+    shares = [(session, session.share(one)) for session in sessions]
+    return [(session, frame) for session, frame in shares if frame is not None]
 
 
 def shared(message: str | BytesLike, text: bool | None) -> SharedMessage:

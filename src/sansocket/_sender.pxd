@@ -38,7 +38,7 @@ cdef class FrameSender(FrameParser):
     @cython.locals(first=int)
     cdef object _send_data(self, int opcode, object data, bint fin, object compress)
     @cython.locals(extension=PerMessageDeflate, frame=bytes, size=Py_ssize_t)
-    cdef bint _send_shared(self, SharedMessage message) except -1
+    cdef bytes _share(self, SharedMessage message)
     @cython.locals(head=bytes, frame=bytes)
     cdef object _queue_frame(self, int first, object data)
     @cython.locals(opcode=int, compressed=bint)

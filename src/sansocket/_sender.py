@@ -217,29 +217,35 @@ class FrameSender(FrameParser):
         elif opcode:
             self._sending = opcode
 
-    def _send_shared(self, message: SharedMessage) -> bool:
-        """Queue a message that many connections get, unless it cannot be sent now.
+    def _share(self, message: SharedMessage) -> bytes | None:
+        """Send a message that many connections get, unless it cannot be sent now.
 
         Where nobody has to see the frame, and no masking key has to be its own, it is
         the one that others send too.
+
+        Returns:
+            The frame, to be written at once; ``b""`` if it was queued behind others;
+            ``None`` if it cannot be sent.
+
         """
         if self._state != _OPEN or self.eof_sent or self._sending:
-            return False
+            return None
         if self._client or self.debug or not self._is_straight():
             self._send_data(message.opcode, message.data, True, None)
-            return True
+            return b""
         if self.extensions:
             extension: Any = self.extensions[0]
             frame, size = message.deflated(extension)
-            self._writes.append(frame)
             extension.sent_alone(len(message.data), size)
         else:
             frame = message.frame()
-            self._writes.append(frame)
         self._bytes_sent += len(frame)
         self._frames_sent += 1
         self._messages_sent += 1
-        return True
+        if self._writes or self._pong is not None:
+            self._writes.append(frame)
+            return b""
+        return frame
 
     def _queue_frame(self, first: int, data: BytesLike) -> None:
         if type(data) is bytes and len(data) >= _QUEUE_UNCOPIED and not self._client:

@@ -38,7 +38,7 @@ cdef class Session:
     cpdef receive_data(self, object data, double now)
     cpdef next_message(self, double now, object decode=*)
     cpdef list data_to_send(self)
-    cpdef bint send_shared(self, SharedMessage message) except -1
+    cpdef bytes share(self, SharedMessage message)
     cdef bint _is_closed(self)
     cdef bint _is_ready(self)
     @cython.locals(as_text=bint)

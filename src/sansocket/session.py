@@ -291,9 +291,10 @@ class Session:
         """
         self._send(message, text, compress)
 
-    def send_shared(self, message: SharedMessage) -> bool:
-        """Send what ``broadcast()`` made; tell whether it could be sent now."""
-        return self.protocol._send_shared(message)
+    def share(self, message: SharedMessage) -> bytes | None:
+        """Send a message that many get, unless it cannot be sent now: then ``None``.
+        What it gives else is to be written at once, behind what was fetched before."""
+        return self.protocol._share(message)
 
     def send_fragment(
         self,

@@ -38,13 +38,14 @@ class End:
         for chunk in self.session.data_to_send():
             if chunk:
                 assert not self.eof_sent
-                self._deliver(chunk)
+                self.deliver(chunk)
             else:
                 self.eof_sent = True
                 if self.peer is not None and not self.mute:
                     self.peer.eof_due = True
 
-    def _deliver(self, chunk: bytes) -> None:
+    def deliver(self, chunk: bytes) -> None:
+        """Write to the peer."""
         if self.peer is not None and not self.mute:
             self.peer.inbox += chunk
 

@@ -11,6 +11,7 @@ import pytest
 from tests.core.support import (
     TEXT,
     deflate,
+    masked,
     new_logger,
     opened,
     read_frames,
@@ -36,11 +37,20 @@ def pair(impl: Any, clock: Clock, extensions: Iterable[Any] = ()) -> tuple[End, 
     return ends[0], ends[1]
 
 
+def broadcast(impl: Any, ends: Iterable[End], message: Any, **options: Any) -> None:
+    """Send to all, as a driver does."""
+    by_session = {end.session: end for end in ends}
+    for session, frame in impl.session.broadcast(by_session, message, **options):
+        end = by_session[session]
+        if frame:
+            end.deliver(frame)
+        end.flush()
+
+
 def chunks(impl: Any, sessions: Iterable[Any], message: Any) -> list[bytes]:
     """What sessions write for a message to all of them."""
-    sessions = list(sessions)
-    assert impl.session.broadcast(sessions, message) == sessions
-    return [b"".join(session.data_to_send()) for session in sessions]
+    shares = impl.session.broadcast(sessions, message)
+    return [frame or b"".join(session.data_to_send()) for session, frame in shares]
 
 
 def sessions_of(impl: Any, protocols: Iterable[Any]) -> list[Any]:
@@ -49,36 +59,34 @@ def sessions_of(impl: Any, protocols: Iterable[Any]) -> list[Any]:
 
 def test_those_who_cannot_take_it_are_left_out(impl: Any, clock: Clock) -> None:
     pairs = [pair(impl, clock) for _ in range(5)]
-    servers, clients = zip(*pairs, strict=True)
+    servers, _ = zip(*pairs, strict=True)
     servers[1].session.close(clock.now)
     servers[2].session.send_fragment("part", False)
     servers[3].session.protocol.send_eof()
     sessions = [end.session for end in servers]
+    frame = b"\x81\x03all"
     reached = impl.session.broadcast(sessions, "all")
-    assert reached == [sessions[0], sessions[4]]
-    settle(*servers, *clients)
-    assert [end.messages() for end in clients] == [["all"], [], [], [], ["all"]]
+    assert reached == [(sessions[0], frame), (sessions[4], frame)]
 
 
 @pytest.mark.parametrize("size", [0, 5, 200, 70_000])
 def test_kinds_and_sizes(impl: Any, clock: Clock, size: int) -> None:
     one, other = pair(impl, clock)
-    impl.session.broadcast([one.session], "x" * size)
-    impl.session.broadcast([one.session], bytearray(size))
-    impl.session.broadcast([one.session], b"x" * size, text=True)
-    impl.session.broadcast([one.session], "x" * size, text=False)
+    broadcast(impl, [one], "x" * size)
+    broadcast(impl, [one], bytearray(size))
+    broadcast(impl, [one], b"x" * size, text=True)
+    broadcast(impl, [one], "x" * size, text=False)
     settle(one, other)
     text, binary = "x" * size, b"x" * size
     assert other.messages() == [text, bytes(size), text, binary]
     with pytest.raises(TypeError):
-        impl.session.broadcast([one.session], 5)
+        broadcast(impl, [one], 5)
 
 
 def test_the_frame_is_built_once(impl: Any) -> None:
     protocols = [opened(impl, "server") for _ in range(3)]
     sessions = sessions_of(impl, protocols)
-    impl.session.broadcast(sessions, "all")
-    frames = [session.data_to_send()[0] for session in sessions]
+    frames = chunks(impl, sessions, "all")
     assert frames[0] is frames[1] is frames[2]
     stats = protocols[0].stats
     assert (stats.frames_sent, stats.messages_sent, stats.bytes_sent) == (1, 1, 5)
@@ -90,8 +98,7 @@ def test_each_kind_of_compression_is_built_once(impl: Any) -> None:
     protocols = [opened(impl, "server", [kind(False, False, 15, n)]) for n in bits]
     sessions = sessions_of(impl, [*protocols, opened(impl, "server")])
     message = "many words, " * 100
-    impl.session.broadcast(sessions, message)
-    frames = [session.data_to_send()[0] for session in sessions]
+    frames = chunks(impl, sessions, message)
     assert frames[0] is frames[1]
     assert frames[2] is not frames[0]
     assert len(frames[0]) < 100 < len(message) < len(frames[3])
@@ -114,11 +121,26 @@ def test_messages_before_and_after_are_compressed_as_ever(
             end.send(own)
             expected[number].append(own)
         shared = f"the words for all in turn {turn}, again and again"
-        impl.session.broadcast([end.session for end in servers], shared)
+        broadcast(impl, servers, shared)
         for messages in expected:
             messages.append(shared)
     settle(*servers, *clients, size=size)
     assert [end.messages() for end in clients] == expected
+
+
+def test_it_goes_behind_what_is_queued(impl: Any, clock: Clock) -> None:
+    one, other = pair(impl, clock)
+    one.session.send("first")
+    assert impl.session.broadcast([one.session], "second") == [(one.session, b"")]
+    settle(one, other)
+    assert other.messages() == ["first", "second"]
+    one.session.receive_data(masked(0x89, b"ping"), clock.now)
+    ((_, frame),) = impl.session.broadcast([one.session], "third")
+    one.deliver(b"")
+    one.flush()
+    one.deliver(frame)
+    settle(one, other)
+    assert other.messages() == ["third"]
 
 
 def test_clients_mask_each_frame_with_a_key_of_its_own(impl: Any) -> None:

@@ -1,9 +1,12 @@
+cimport cython
+
 from .. cimport _kernels
 from ..protocol cimport Protocol
 from ..session cimport Session
 from ._waiter cimport Waiter
 
 cdef double NEVER
+cdef Py_ssize_t LARGE
 cdef object _KEEP, _CLOSE
 
 
@@ -47,8 +50,10 @@ cdef class Link:
     cdef _call_back(self)
     cdef _finish_pings(self)
     cdef _flush_soon(self)
+    @cython.locals(unsent=Py_ssize_t)
     cdef _flush(self)
-    cdef _write(self, list writes)
+    cdef _write(self, list writes, Py_ssize_t size)
+    cdef _write_large(self, list writes)
     cdef _half_close(self)
     cdef _steer_reading(self)
     cdef _set_timer(self, double deadline)

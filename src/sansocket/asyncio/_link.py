@@ -37,6 +37,7 @@ __all__ = ["Link"]
 NEVER = float("inf")
 _KEEP, _CLOSE = Transport.KEEP, Transport.CLOSE
 READ_SIZE = 65536
+LARGE = 65536  # bytes from which one more write costs less than a copy
 # Seconds that a peer gets to read why it failed where TLS allows no half-close.
 LINGER = 1.0
 
@@ -267,12 +268,12 @@ class Link:
     def _flush(self) -> None:
         """Do what the session has for the network."""
         session = self.session
-        self._unsent = 0
+        unsent, self._unsent = self._unsent, 0
         writes = session.data_to_send()
         if self._lost:
             return
         if writes and not self.transport.is_closing():
-            self._write(writes)
+            self._write(writes, unsent)
         if session.deadline < self._timer_at:
             self._set_timer(session.deadline)
         if self._reads is not (session.reading and not self._writing_paused):
@@ -283,17 +284,34 @@ class Link:
             else:
                 self.transport.abort()
 
-    def _write(self, writes: list[bytes]) -> None:
+    def _write(self, writes: list[bytes], size: int) -> None:
+        """Write what was queued, of messages about so many bytes."""
         half_close = not writes[-1]
         if half_close:
             writes.pop()
         if len(writes) == 1:
             self.transport.write(writes[0])
-        elif writes:
+        elif size < LARGE:
             # Not writelines(): some releases of Python forget the limits there.
             self.transport.write(b"".join(writes))
+        else:
+            self._write_large(writes)
         if half_close:
             self._half_close()
+
+    def _write_large(self, writes: list[bytes]) -> None:
+        """Write together what is small, and what is large without copying it."""
+        small: list[bytes] = []
+        for chunk in writes:
+            if len(chunk) < LARGE:
+                small.append(chunk)
+                continue
+            if small:
+                self.transport.write(b"".join(small))
+                small = []
+            self.transport.write(chunk)
+        if small:
+            self.transport.write(b"".join(small))
 
     def _half_close(self) -> None:
         """End our direction; the peer may still be sending."""

@@ -1,3 +1,5 @@
+cimport cython
+
 from .._shared cimport SharedMessage
 from ._link cimport Link
 from ._waiter cimport Waiter
@@ -5,5 +7,6 @@ from ._waiter cimport Waiter
 
 cdef class Connection(Link):
     cdef _check_receiver(self)
+    @cython.locals(frame=bytes)
     cpdef _send_shared(self, SharedMessage message)
     cdef bint _must_wait(self, Py_ssize_t size) except -1

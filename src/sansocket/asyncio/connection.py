@@ -389,7 +389,12 @@ class Connection(Link):
 
     def _send_shared(self, message: SharedMessage) -> None:
         """Send what many get, if this one can get it now."""
-        if self.session.send_shared(message):
+        frame = self.session.share(message)
+        if frame is None:
+            return
+        if frame and not self.transport.is_closing():
+            self.transport.write(frame)
+        elif not frame:
             self._flush()
 
     async def _drain(self) -> None:
