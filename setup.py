@@ -24,6 +24,7 @@ COMPILED = [
     "_sender",
     "_shared",
     "_status",
+    "asyncio._broadcast",
     "asyncio._link",
     "asyncio._waiter",
     "asyncio.connection",

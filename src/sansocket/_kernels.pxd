@@ -32,7 +32,7 @@ cdef class Payload:
 
     cdef int _grow(self, Py_ssize_t count) except -1
     cdef void _copy(self, const unsigned char *data, Py_ssize_t size) noexcept
-    cdef bint add(self, bytes data) noexcept
+    cdef bint add(self, const unsigned char *data, Py_ssize_t size) noexcept
     cpdef Py_ssize_t feed(self, const unsigned char *data, Py_ssize_t start,
                           Py_ssize_t stop) except -1
     cpdef bytes cut(self)

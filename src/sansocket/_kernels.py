@@ -67,7 +67,7 @@ def take(data: bytes, start: int, length: int, masked: bool) -> bytes:
     return mask(payload, data[start - 4 : start]) if masked else payload
 
 
-def start_of(buffer: bytearray, size: int) -> bytes:
+def start_of(buffer: bytes | bytearray, size: int) -> bytes:
     """Copy the first bytes of a buffer."""
     return bytes(memoryview(buffer)[:size])
 
@@ -160,14 +160,14 @@ class Payload:
         self._take(data if size == len(data) else data[start : start + size])
         return start + size
 
-    def add(self, data: bytes) -> bool:
-        """Take bytes that lie inside of the payload. False, and nothing is taken, if
-        they might not, or if compiled there is no room for them yet."""
-        size = len(data)
+    def add(self, data: bytes | bytearray, size: int) -> bool:
+        """Take the first bytes of data, which lie inside of the payload. False, and
+        nothing is taken, if they might not, or if compiled there is no room for them
+        yet."""
         if size >= self.missing:
             return False
         if size != 1:
-            self._take(data)
+            self._take(bytes(data) if size == len(data) else start_of(data, size))
             return True
         byte, state, missing = data[0], self.state, self.missing - 1
         buffer = self._buffer

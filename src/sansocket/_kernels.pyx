@@ -158,12 +158,11 @@ cdef class Payload:
         self._copy(data + start, count)
         return start + count
 
-    cdef bint add(self, bytes data) noexcept:
-        cdef Py_ssize_t count = PyBytes_GET_SIZE(data)
-        if (<uint64_t>count >= self.missing or count > self._room - self._size
-                or count == 0):
+    cdef bint add(self, const unsigned char *data, Py_ssize_t size) noexcept:
+        if (<uint64_t>size >= self.missing or size > self._room - self._size
+                or size == 0):
             return False
-        self._copy(<unsigned char *>PyBytes_AS_STRING(data), count)
+        self._copy(data, size)
         return True
 
     cdef void _copy(self, const unsigned char *data, Py_ssize_t size) noexcept:

@@ -3,15 +3,100 @@
 from __future__ import annotations
 
 from ._shared import SharedMessage
+from .constants import OPEN
+from .exceptions import ConcurrencyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .protocol import Protocol
     from .session import Session
     from .typing import BytesLike
 
-__all__ = ["broadcast", "payload_of", "shared"]
+__all__ = ["Outbox", "broadcast", "shared"]
+
+
+_OPEN = int(OPEN)  # a C value in the compiled form
+
+
+class Outbox:
+    """The half of a ``Session`` that sends messages."""
+
+    def _begin_outbox(self, protocol: Protocol) -> None:
+        self.protocol = protocol
+        self._fragmented: bool | None = None  # whether the message being sent is text
+
+    @property
+    def in_fragmented_message(self) -> bool:
+        """Whether a fragmented message is being sent: no other may begin."""
+        return self._fragmented is not None
+
+    def send(
+        self,
+        message: str | BytesLike,
+        *,
+        text: bool | None = None,
+        compress: bool | None = None,
+    ) -> None:
+        """Send a message.
+
+        Args:
+            message: ``str`` is sent as text, what is bytes-like as binary.
+            text: ``True`` or ``False`` to choose otherwise; text must be UTF-8.
+            compress: ``False`` keeps the message out of the compression agreed.
+
+        Raises:
+            InvalidState: if the connection is not open.
+            ConcurrencyError: inside of a fragmented message.
+
+        """
+        self._send(message, text, compress)
+
+    def share(self, message: SharedMessage) -> bytes | None:
+        """Send a message that many get, unless it cannot be sent now: then ``None``.
+        What it gives else is to be written at once, behind what was fetched before."""
+        return self.protocol._share(message)
+
+    def send_fragment(
+        self,
+        part: str | BytesLike,
+        fin: bool,
+        *,
+        text: bool | None = None,
+        compress: bool | None = None,
+    ) -> None:
+        """Send a part of a message; an empty one with ``fin`` may end it.
+
+        Args:
+            part: of the kind of the first part: ``str`` or bytes-like.
+            fin: whether the message ends with it.
+            text: as for ``send``; with the first part only.
+            compress: as for ``send``; with the first part only.
+
+        Raises:
+            InvalidState: if the connection is not open.
+            TypeError: if the parts are of different kinds.
+
+        """
+        data, is_text = payload_of(part), isinstance(part, str)
+        if self._fragmented is None:
+            as_text = is_text if text is None else text
+            self.protocol._send_data(0x1 if as_text else 0x2, data, fin, compress)
+        elif is_text is not self._fragmented:
+            raise TypeError("parts of a message must be all str or all bytes-like")
+        else:
+            self.protocol._send_data(0x0, data, fin, None)
+        self._fragmented = None if fin else is_text
+
+    def _send(
+        self, message: str | BytesLike, text: bool | None, compress: bool | None
+    ) -> None:
+        if self._fragmented is not None and self.protocol._state == _OPEN:
+            raise ConcurrencyError("a fragmented message is being sent")
+        as_text = isinstance(message, str) if text is None else text
+        data = payload_of(message)
+        self.protocol._send_data(0x1 if as_text else 0x2, data, True, compress)
 
 
 def broadcast(

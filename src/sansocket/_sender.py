@@ -364,6 +364,18 @@ class FrameSender(FrameParser):
         self._frames_sent += 1
 
 
+def to_state(state: State) -> int:
+    """The number of a state.
+
+    Raises:
+        ValueError: if it is none.
+
+    """
+    if not 0 <= state <= 3:
+        raise ValueError(f"not a State: {state!r}")
+    return int(state)
+
+
 def _frame(first: int, data: BytesLike) -> Frame:
     return Frame(Opcode(first & 0x0F), data, first >= 0x80)
 

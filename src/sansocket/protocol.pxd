@@ -18,9 +18,11 @@ cdef class Protocol(ConnectionStatus):
     cdef object _begin(
         self, object side, object state, object max_size, object logger,
         bint validate_utf8, object max_fragments, object max_inflated_size)
-    @cython.locals(fresh=bytes, payload=_kernels.Payload)
+    @cython.locals(fresh=bytes)
     cpdef receive_data(self, object data)
-    cdef object _feed(self, object data)
+    cdef object _feed_from(self, bytearray buffer, Py_ssize_t size)
+    @cython.locals(payload=_kernels.Payload)
+    cdef bint _add(self, object data, Py_ssize_t size) except -1
     cdef object _pull(self)
     cdef object _take(self, bytes fresh)
     cdef object _read_frames(self, Py_ssize_t limit)

@@ -13,7 +13,7 @@ import logging
 
 from . import _kernels
 from ._parser import text_error
-from ._sender import SEND_EOF, STATES
+from ._sender import SEND_EOF, STATES, to_state
 from ._status import ConnectionStatus
 from .closing import Close, answer, failure
 from .constants import (
@@ -135,7 +135,7 @@ class Protocol(ConnectionStatus):
         )
         self._begin_status(side)
         self.validate_utf8 = validate_utf8
-        self._state = _to_state(state)
+        self._state = to_state(state)
         self._held: bytearray | None = None  # came before the handshake's decision
         self._held_too_much = False
         self._pulled = False  # whether frames are read one by one
@@ -155,7 +155,7 @@ class Protocol(ConnectionStatus):
 
     @state.setter
     def state(self, state: State) -> None:
-        number = _to_state(state)
+        number = to_state(state)
         if number == _OPEN and self._phase in (_HEAD, _HOLD):
             self._start_frames()
         else:
@@ -178,11 +178,7 @@ class Protocol(ConnectionStatus):
         """
         self._pulled = False
         fresh = data if type(data) is bytes else _kernels.as_bytes(data)
-        payload = self._payload
-        if payload is not None and not self._data and payload.add(fresh):
-            self._bytes_received += len(fresh)
-            if payload.state < 0:
-                self._fail_for(text_error(-1))
+        if self._add(fresh, len(fresh)):
             return
         self._take(fresh)
         if self._phase == _FRAMES and len(self._data) >= self._needed:
@@ -197,7 +193,8 @@ class Protocol(ConnectionStatus):
         event if each ping is to be answered, not just the latest. Arguments and
         errors are those of ``receive_data()``.
         """
-        self._feed(data)
+        self._pulled = True
+        self._take(_kernels.as_bytes(data))
 
     def next_event(self) -> Event | None:
         """Read on until there is an event: a handshake message, or one frame.
@@ -310,9 +307,21 @@ class Protocol(ConnectionStatus):
 
     # --- inside: receiving
 
-    def _feed(self, data: BytesLike) -> None:
+    def _feed_from(self, buffer: bytearray, size: int) -> None:
+        """Feed the first bytes of a buffer; those of a payload go there straight."""
         self._pulled = True
-        self._take(_kernels.as_bytes(data))
+        if not self._add(buffer, size):
+            self._take(_kernels.start_of(buffer, size))
+
+    def _add(self, data: bytes | bytearray, size: int) -> bool:
+        """Let bytes go straight into the payload that is arriving, if they can."""
+        payload = self._payload
+        if payload is None or self._data or not payload.add(data, size):
+            return False
+        self._bytes_received += size
+        if payload.state < 0:
+            self._fail_for(text_error(-1))
+        return True
 
     def _pull(self) -> Event | None:
         if not self._events and self._phase == _FRAMES:
@@ -481,12 +490,6 @@ class Protocol(ConnectionStatus):
         self._send_pong_due()
         self._queue_control(0x8, payload)
         self.close_sent = close
-
-
-def _to_state(state: State) -> int:
-    if not 0 <= state <= 3:
-        raise ValueError(f"not a State: {state!r}")
-    return int(state)
 
 
 _LOGGERS = [logging.getLogger(f"sansocket.{side.name.lower()}") for side in Side]

@@ -3,18 +3,14 @@ cimport cython
 from . cimport _kernels
 from ._inbox cimport Inbox
 from ._liveness cimport Liveness
-from ._outbox cimport payload_of
-from ._shared cimport SharedMessage
+from ._outbox cimport Outbox
 from .frames cimport Frame
-from .protocol cimport Protocol
 
 cdef double _NEVER, _LOOK_AHEAD
 cdef int _OPEN, _CLOSING, _CLOSED
 
 
-cdef class Session:
-    cdef object __weakref__
-    cdef readonly Protocol protocol
+cdef class Session(Outbox):
     cdef readonly object request
     cdef readonly object response
     cdef readonly bint reading
@@ -33,16 +29,14 @@ cdef class Session:
     cdef list _writes
     cdef readonly bint was_open
     cdef bint _ended
-    cdef object _fragmented
 
     cpdef receive_data(self, object data, double now)
+    cpdef receive_from(self, bytearray buffer, Py_ssize_t size, double now)
+    cdef _received(self, double now)
     cpdef next_message(self, double now, object decode=*)
     cpdef list data_to_send(self)
-    cpdef bytes share(self, SharedMessage message)
     cdef bint _is_closed(self)
     cdef bint _is_ready(self)
-    @cython.locals(as_text=bint)
-    cdef _send(self, object message, object text, object compress)
     cdef _read_if_empty(self, double now)
     cdef _taken(self, double now)
     cdef _resume(self, double now)

@@ -24,7 +24,7 @@ from __future__ import annotations
 from . import _kernels
 from ._inbox import Inbox
 from ._liveness import NEVER, Liveness, Ping
-from ._outbox import broadcast, payload_of
+from ._outbox import Outbox, broadcast
 from .closing import Close
 from .constants import CLOSED, CLOSING, OPEN, CloseCode, Transport
 from .exceptions import ConcurrencyError
@@ -35,7 +35,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
-    from ._shared import SharedMessage
     from .exceptions import ConnectionClosed
     from .http11 import Response
     from .protocol import Protocol
@@ -52,7 +51,7 @@ _OPEN, _CLOSING, _CLOSED = int(OPEN), int(CLOSING), int(CLOSED)
 _LOOK_AHEAD = 0.1  # seconds that frames may lie unread while the application is busy
 
 
-class Session:
+class Session(Outbox):
     """Whole messages, pings and deadlines of one connection.
 
     Args:
@@ -93,7 +92,7 @@ class Session:
         close_timeout: float | None = 10,
         max_queue: int | tuple[int, int] | None = 16,
     ) -> None:
-        self.protocol = protocol
+        self._begin_outbox(protocol)
         self.request: Request | None = None
         self.response: Response | None = None
         self.reading = True
@@ -112,7 +111,6 @@ class Session:
         self._writes: list[bytes] = []
         self.was_open = False
         self._ended = False  # whether the end of the stream came
-        self._fragmented: bool | None = None  # whether the message being sent is text
         self._settle(now)
 
     # --- questions
@@ -137,16 +135,19 @@ class Session:
         """What to raise to whoever uses the closed connection."""
         return self.protocol.close_exc
 
-    @property
-    def in_fragmented_message(self) -> bool:
-        """Whether a fragmented message is being sent: no other may begin."""
-        return self._fragmented is not None
-
     # --- inputs
 
     def receive_data(self, data: BytesLike, now: float) -> None:
         """Take bytes from the network, which may be reused afterwards."""
-        self.protocol._feed(data)
+        self.protocol.feed_data(data)
+        self._received(now)
+
+    def receive_from(self, buffer: bytearray, size: int, now: float) -> None:
+        """Take the first bytes of a buffer; it may be used again afterwards."""
+        self.protocol._feed_from(buffer, size)
+        self._received(now)
+
+    def _received(self, now: float) -> None:
         self._liveness.heard()
         # One who wanted a message and has not taken it may never do: read on then.
         if not self.was_open or (self._wanted and not self._inbox.size):
@@ -270,63 +271,6 @@ class Session:
             self._taken(now)
         return part
 
-    def send(
-        self,
-        message: str | BytesLike,
-        *,
-        text: bool | None = None,
-        compress: bool | None = None,
-    ) -> None:
-        """Send a message.
-
-        Args:
-            message: ``str`` is sent as text, what is bytes-like as binary.
-            text: ``True`` or ``False`` to choose otherwise; text must be UTF-8.
-            compress: ``False`` keeps the message out of the compression agreed.
-
-        Raises:
-            InvalidState: if the connection is not open.
-            ConcurrencyError: inside of a fragmented message.
-
-        """
-        self._send(message, text, compress)
-
-    def share(self, message: SharedMessage) -> bytes | None:
-        """Send a message that many get, unless it cannot be sent now: then ``None``.
-        What it gives else is to be written at once, behind what was fetched before."""
-        return self.protocol._share(message)
-
-    def send_fragment(
-        self,
-        part: str | BytesLike,
-        fin: bool,
-        *,
-        text: bool | None = None,
-        compress: bool | None = None,
-    ) -> None:
-        """Send a part of a message; an empty one with ``fin`` may end it.
-
-        Args:
-            part: of the kind of the first part: ``str`` or bytes-like.
-            fin: whether the message ends with it.
-            text: as for ``send``; with the first part only.
-            compress: as for ``send``; with the first part only.
-
-        Raises:
-            InvalidState: if the connection is not open.
-            TypeError: if the parts are of different kinds.
-
-        """
-        data, is_text = payload_of(part), isinstance(part, str)
-        if self._fragmented is None:
-            as_text = is_text if text is None else text
-            self.protocol._send_data(0x1 if as_text else 0x2, data, fin, compress)
-        elif is_text is not self._fragmented:
-            raise TypeError("parts of a message must be all str or all bytes-like")
-        else:
-            self.protocol._send_data(0x0, data, fin, None)
-        self._fragmented = None if fin else is_text
-
     def data_to_send(self) -> list[bytes]:
         """Fetch what is to be written, as ``Protocol.data_to_send()`` gives it."""
         writes = self.protocol._take_writes()
@@ -392,15 +336,6 @@ class Session:
         if self._part_wanted or self.protocol._state == _CLOSED:
             return True
         return self._inbox.size > 0 or self.protocol.eof_sent
-
-    def _send(
-        self, message: str | BytesLike, text: bool | None, compress: bool | None
-    ) -> None:
-        if self._fragmented is not None and self.protocol._state == _OPEN:
-            raise ConcurrencyError("a fragmented message is being sent")
-        as_text = isinstance(message, str) if text is None else text
-        data = payload_of(message)
-        self.protocol._send_data(0x1 if as_text else 0x2, data, True, compress)
 
     # --- inside: reading
 

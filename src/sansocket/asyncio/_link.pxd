@@ -1,6 +1,5 @@
 cimport cython
 
-from .. cimport _kernels
 from ..protocol cimport Protocol
 from ..session cimport Session
 from ._waiter cimport Waiter

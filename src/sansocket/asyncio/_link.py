@@ -16,7 +16,6 @@ import time
 from typing import cast
 from weakref import WeakKeyDictionary
 
-from .. import _kernels
 from ..exceptions import ConnectionClosed, InvalidState
 from ..protocol import OPEN
 from ..session import Session, Transport
@@ -139,7 +138,7 @@ class Link:
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read; only the event loop calls this."""
         self._now = self._clock()
-        self.session.receive_data(_kernels.start_of(self._buffer, nbytes), self._now)
+        self.session.receive_from(self._buffer, nbytes, self._now)
         self._hand_over()
 
     def eof_received(self) -> bool:

@@ -8,5 +8,5 @@ from ._waiter cimport Waiter
 cdef class Connection(Link):
     cdef _check_receiver(self)
     @cython.locals(frame=bytes)
-    cpdef _send_shared(self, SharedMessage message)
+    cdef _send_shared(self, SharedMessage message)
     cdef bint _must_wait(self, Py_ssize_t size) except -1

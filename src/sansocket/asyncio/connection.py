@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
-import sys
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import cast
 
-from .._outbox import shared
 from ..exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
 from ..protocol import CLOSED, CONNECTING
 from ._link import Link
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 
     Parts: TypeAlias = Iterable[DataLike] | AsyncIterable[DataLike]
 
-__all__ = ["Connection", "broadcast"]
+__all__ = ["Connection"]
 
 WHOLE = (str, bytes, bytearray, memoryview)
 
@@ -454,43 +451,3 @@ async def _each(parts: Iterable[DataLike]) -> AsyncIterator[DataLike]:
 
 def _to_bytes(data: DataLike) -> BytesLike:
     return data.encode() if isinstance(data, str) else data
-
-
-def broadcast(
-    connections: Iterable[Connection],
-    message: DataLike,
-    *,
-    text: bool | None = None,
-    raise_exceptions: bool = False,
-) -> None:
-    """Send a message to many connections, without waiting for any.
-
-    Those that are closing, or in the middle of a fragmented message, do not get it.
-    How far a peer is behind is in ``connection.bytes_to_write``.
-
-    Args:
-        connections: to whom.
-        message: ``str`` is sent as text, what is bytes-like as binary.
-        text: ``True`` or ``False`` to choose otherwise; text must be UTF-8.
-        raise_exceptions: whether to raise what went wrong when it was written,
-            instead of logging it. It needs Python 3.11.
-
-    Raises:
-        TypeError: if the message is of another type.
-        ExceptionGroup: with ``raise_exceptions``, of what went wrong.
-
-    """
-    if raise_exceptions and sys.version_info < (3, 11):
-        raise ValueError("raise_exceptions needs Python 3.11")
-    one = shared(message, text)
-    failures: list[Exception] = []
-    for connection in connections:
-        try:
-            connection._send_shared(one)
-        except Exception as exc:  # noqa: PERF203 - one must not stop the others
-            failures.append(exc)
-            if not raise_exceptions:
-                connection.logger.warning("broadcast failed: %s", exc)
-    if failures and raise_exceptions:
-        group: Any = vars(builtins)["ExceptionGroup"]
-        raise group("broadcast failed", failures)

@@ -11,8 +11,8 @@ from ..extensions.permessage_deflate import enable_server_permessage_deflate
 from ..http11 import SERVER
 from ..protocol import OPEN
 from ..server import ServerProtocol
+from ._broadcast import broadcast
 from ._server_connection import ServerConnection, basic_auth
-from .connection import broadcast
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
