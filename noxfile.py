@@ -17,6 +17,7 @@ nox.options.sessions = ["dev"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 DEV: list[str] = PROJECT["project"]["optional-dependencies"]["dev"]
 SANS_IO = ("tests", "--ignore=tests/e2e")
+SIDES = (["server"], ["client"], ["uvicorn"])  # that the conformance suite examines
 
 
 def tools(*names: str) -> list[str]:
@@ -154,9 +155,11 @@ def torture(session: nox.Session) -> None:
 
 @nox.session
 def conformance(session: nox.Session) -> None:
-    """Let the Autobahn test suite examine the server, or what arguments say."""
+    """Let the Autobahn test suite examine server, client and uvicorn, or what
+    arguments say."""
     session.install(".[uvicorn]", env={"SANSOCKET_BUILD": "require"})
-    session.run("python", "-m", "tests.conformance", *(session.posargs or ["server"]))
+    for side in [session.posargs] if session.posargs else SIDES:
+        session.run("python", "-m", "tests.conformance", *side)
 
 
 @nox.session
