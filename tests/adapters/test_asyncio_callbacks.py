@@ -57,7 +57,7 @@ def test_the_course_of_a_connection(run: Run, caplog: pytest.LogCaptureFixture) 
         ) as (_, url):
             async with connect(url + "chat") as client:
                 await client.send("first")
-                await client.send(["sec", "ond"])
+                await client.send(["s", "econd"])
             await until(lambda: len(seen) == 4)
 
     run(main())
