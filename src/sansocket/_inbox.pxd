@@ -4,6 +4,7 @@ cimport cython
 cdef class Inbox:
     cdef readonly bint in_parts
     cdef readonly Py_ssize_t size
+    cdef readonly int taken
     cdef double _high
     cdef Py_ssize_t _low
     cdef int _first_opcode
@@ -19,7 +20,7 @@ cdef class Inbox:
     cpdef add(self, int opcode, bytes data, bint fin)
     cdef _enqueue(self, int opcode, bytes data)
     cdef bytes _dequeue(self)
-    @cython.locals(is_text=bint, data=bytes)
+    @cython.locals(data=bytes)
     cpdef take(self, object decode)
     @cython.locals(opcode=int, data=bytes)
     cpdef take_part(self, object arriving, object decode)

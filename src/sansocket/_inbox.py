@@ -21,6 +21,7 @@ class Inbox:
 
     Attributes:
         size: messages that wait.
+        taken: opcode of the message that was taken last.
         in_parts: whether a message was taken in part, but not to its end.
 
     """
@@ -35,6 +36,7 @@ class Inbox:
         self._opcode = 0  # of the message whose frames are in _parts
         self._parts: list[bytes] = []
         self._decoder: IncrementalDecoder | None = None  # of what is taken in parts
+        self.taken = 0
         self.in_parts = False
 
     def is_full(self) -> bool:
@@ -85,9 +87,9 @@ class Inbox:
 
     def take(self, decode: bool | None) -> str | bytes:
         """Take the first message; ``decode`` as for ``Session.next_message()``."""
-        is_text = self._first_opcode == 0x1
+        self.taken = self._first_opcode
         data = self._dequeue()
-        if is_text if decode is None else decode:
+        if self.taken == 0x1 if decode is None else decode:
             return data.decode()
         return data
 
@@ -113,6 +115,7 @@ class Inbox:
             self._parts = []
             if not data:
                 return None
+        self.taken = opcode
         self.in_parts = not fin
         if not (opcode == 0x1 if decode is None else decode):
             return data, fin

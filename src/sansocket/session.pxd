@@ -39,6 +39,7 @@ cdef class Session(Outbox):
     cdef bint _is_ready(self)
     cdef _read_if_empty(self, double now)
     cdef _taken(self, double now)
+    cdef bint _refuse_text(self, double now)
     cdef _resume(self, double now)
     cdef _read_one(self, double now)
     cdef _look_ahead(self, double now)

@@ -227,7 +227,7 @@ class Session(Outbox):
 
         Raises:
             UnicodeDecodeError: if a binary message is to be decoded and is no UTF-8;
-                it is lost then.
+                it is lost then. Text that is none fails the connection with 1007.
 
         """
         if self._inbox.in_parts:
@@ -238,6 +238,10 @@ class Session(Outbox):
             return None
         try:
             return self._inbox.take(decode)
+        except UnicodeDecodeError:
+            if not self._refuse_text(now):
+                raise
+            return None
         finally:
             self._taken(now)
 
@@ -263,7 +267,12 @@ class Session(Outbox):
         """
         self._read_if_empty(now)
         arriving = None if self._inbox.size else self.protocol.take_payload()
-        part = self._inbox.take_part(arriving, decode)
+        try:
+            part = self._inbox.take_part(arriving, decode)
+        except UnicodeDecodeError:
+            if not self._refuse_text(now):
+                raise
+            return None
         if part is None:
             self._wanted = self._part_wanted = True
             self._resume(now)
@@ -349,6 +358,15 @@ class Session(Outbox):
         self._wanted = self._part_wanted = False
         if self._inbox.is_low():
             self._resume(now)
+
+    def _refuse_text(self, now: float) -> bool:
+        """Fail for text that is not UTF-8, which nobody has checked as it came. What is
+        binary is the application's affair."""
+        if self._inbox.taken != 0x1:
+            return False
+        self.protocol.fail(CloseCode.INVALID_DATA, "text message is not valid UTF-8")
+        self._settle(now)
+        return True
 
     def _resume(self, now: float) -> None:
         """Go on reading from the network, if that has paused."""

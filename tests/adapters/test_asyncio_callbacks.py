@@ -197,6 +197,31 @@ def test_a_function_that_raises(run: Run, may_log_errors: list[str], name: str) 
     run(main())
 
 
+def test_a_function_that_raised_is_called_no_more(
+    run: Run, may_log_errors: list[str]
+) -> None:
+    may_log_errors.append("connection handler failed")
+    seen: list[Any] = []
+
+    def fail(connection: ServerConnection, message: Any) -> None:
+        seen.append(message)
+        raise ValueError("a bug")
+
+    async def main() -> None:
+        async with (
+            serving(None, on_message=fail) as (server, _),
+            await opened(server) as peer,
+        ):
+            peer.send(masked(FIN | TEXT, b"first") + masked(FIN | TEXT, b"second"))
+            assert (await peer.read_frame())[0] == 0x88
+            peer.send_frame(FIN | TEXT, b"third")
+            peer.send_frame(0x88, b"\x03\xf3")
+            assert await peer.read_all() == b""
+
+    run(main())
+    assert seen == ["first"]
+
+
 def test_what_cannot_be_sent(run: Run) -> None:
     async def main() -> None:
         async with serving() as (_, url):

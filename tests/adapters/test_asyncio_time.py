@@ -380,3 +380,18 @@ class TestSlowPeers:
                 assert received == [bytes(5_000_000)] * 3
 
         run(main())
+
+
+def test_answered_pings_are_not_kept(run: Run) -> None:
+    """Neither those of the keepalive, nor others."""
+
+    async def main() -> None:
+        async with serving(ping_interval=0.001) as (server, url), connect(url):
+            await until(lambda: server.connections)
+            (connection,) = server.connections
+            await until(lambda: connection.stats.frames_received > 5)
+            assert connection.session.pings_answered() == []
+            await (await connection.ping())
+            assert connection.session.pings_answered() == []
+
+    run(main())

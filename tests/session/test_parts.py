@@ -145,3 +145,21 @@ def test_the_end_inside_of_a_message(impl: Any, clock: Clock) -> None:
     end.session.receive_eof(clock.now)
     assert end.session.next_part(clock.now) is None
     assert end.session.closed
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_text_that_nobody_has_checked(impl: Any, clock: Clock, in_parts: bool) -> None:
+    """It is the peer's fault, and no exception of whoever takes it."""
+    state = impl.protocol.OPEN
+    protocol = impl.server.ServerProtocol(
+        state=state, validate_utf8=False, logger=quiet()
+    )
+    end = server(impl, clock, protocol)
+    end.session.receive_data(masked(FIN | TEXT, b"fine") * 2, clock.now)
+    end.session.receive_data(masked(FIN | TEXT, b"\xff"), clock.now)
+    take = end.session.next_part if in_parts else end.session.next_message
+    assert take(clock.now) == (("fine", True) if in_parts else "fine")
+    assert take(clock.now, False) == ((b"fine", True) if in_parts else b"fine")
+    assert take(clock.now) is None
+    assert protocol.close_sent.code == 1007
+    assert take(clock.now) is None

@@ -180,7 +180,7 @@ class Link:
         self.session.handle_progress()
         self._steer_reading()
         self._wake_waiters()
-        if self._on_message is not None:
+        if self._on_message is not None and not self._inside:
             self._now = self._clock()
             self._hand_over()
 
@@ -206,7 +206,7 @@ class Link:
 
     def _wake(self) -> None:
         """Wake who waits for what has come."""
-        if self._pings:
+        if self.session._answered:
             self._finish_pings()
         if self._opening:
             self._proceed()
@@ -237,13 +237,13 @@ class Link:
             told = isinstance(exc, (ConnectionClosed, InvalidState))
             if not told or self.protocol.state is OPEN:
                 self.logger.error("connection handler failed", exc_info=exc)
+            self._on_message = _ignore
             self._begin_close(1011)
 
     def _finish_pings(self) -> None:
         """Tell who waits for the pongs that came."""
-        assert self._pings is not None
         for ping in self.session.pings_answered():
-            waiter = self._pings.pop(ping, None)
+            waiter = self._pings.pop(ping, None) if self._pings else None
             if waiter is not None and not waiter.done():
                 assert ping.latency is not None
                 waiter.set_result(ping.latency)
@@ -405,6 +405,10 @@ class Link:
         """Log what is of interest, unless nobody wants to know."""
         if self.protocol.logger.isEnabledFor(logging.INFO):
             self.logger.info(text, *values)
+
+
+def _ignore(connection: Link, message: object) -> None:
+    """Take the place of a function that has failed."""
 
 
 def _shared_by(

@@ -141,8 +141,7 @@ class connect:
         **kwargs: limits of ``ClientProtocol``, which has their defaults:
             ``max_status_line``, ``max_header_line``, ``max_headers``,
             ``max_head_size``, ``max_body``, ``validate_utf8``, ``max_fragments`` and
-            ``max_inflated_size``; text that is not validated is to be received with
-            ``decode=False``. Others go to ``loop.create_connection()``, such as
+            ``max_inflated_size``. Others go to ``loop.create_connection()``, such as
             ``ssl``, ``server_hostname`` and ``sock``; ``host`` and ``port`` connect
             elsewhere than the URI says. With a proxy they are for the connection to
             it (for SOCKS ``local_addr`` only), but those for TLS, ``host`` and

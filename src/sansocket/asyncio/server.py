@@ -314,9 +314,8 @@ def serve(
         **kwargs: limits of ``ServerProtocol``, which has their defaults: ``hosts``,
             ``max_request_line``, ``max_header_line``, ``max_headers``,
             ``max_head_size``, ``validate_utf8``, ``max_fragments`` and
-            ``max_inflated_size``; text that is not validated is to be received with
-            ``decode=False``. Others go to ``loop.create_server()``, such as ``ssl``
-            and ``sock``.
+            ``max_inflated_size``. Others go to ``loop.create_server()``, such as
+            ``ssl`` and ``sock``.
 
     """
     extensions = with_compression(
