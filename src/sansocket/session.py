@@ -73,6 +73,8 @@ class Session(Outbox):
         request: the request that came, in a server, or ``None``.
         response: the response that came, in a client, or ``None``.
         reading: whether to read from the network.
+        stuck: to be set by the driver: whether bytes wait because the peer does not
+            take them. If it takes none it is given up, though nothing is read from it.
         transport: what is to become of the TCP connection.
         deadline: when ``handle_timeout()`` is due; infinite if never.
         was_open: whether the opening handshake has succeeded.
@@ -96,6 +98,7 @@ class Session(Outbox):
         self.request: Request | None = None
         self.response: Response | None = None
         self.reading = True
+        self.stuck = False
         self.transport = Transport.KEEP
         self.deadline = _NEVER
         self.timed_out: str | None = None
@@ -186,7 +189,7 @@ class Session(Outbox):
             self._time_out("opening")
         elif now >= self._close_by:
             self._time_out("closing")
-        elif self.reading and now >= self._liveness.give_up_at:
+        elif (self.reading or self.stuck) and now >= self._liveness.give_up_at:
             self.timed_out = "keepalive"
             self._liveness.stop()
             self.protocol.fail(CloseCode.INTERNAL_ERROR, "no answer to a ping")
@@ -445,7 +448,7 @@ class Session(Outbox):
             self._close_by,
             self._look_ahead_at,
             self._liveness.ping_at,
-            self._liveness.give_up_at if self.reading else _NEVER,
+            self._liveness.give_up_at if self.reading or self.stuck else _NEVER,
         )
 
     def _expect_end(self, now: float) -> None:

@@ -133,6 +133,23 @@ class TestKeepalive:
         wait(clock, 1.5, end)
         assert end.session.timed_out == "keepalive"
 
+    def test_sec_38_a_peer_that_takes_nothing_while_reading_pauses(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        """SEC-38: the application waits for it, so that the queue is full; but what is
+        written does not get on, and that shows that nobody is there."""
+        end = server(impl, clock, max_queue=4)
+        end.session.receive_data(masked(FIN | TEXT, b"unread") * 10, clock.now)
+        assert not end.session.reading
+        end.session.stuck = True
+        wait(clock, 30, end)
+        end.session.handle_progress()
+        wait(clock, 25, end)
+        assert end.session.protocol.state.name == "OPEN"
+        wait(clock, 6, end)
+        assert end.session.timed_out == "keepalive"
+        assert end.session.protocol.close_sent.code == 1011
+
     def test_switched_off(self, impl: Any, clock: Clock) -> None:
         end = server(impl, clock, ping_interval=None)
         assert end.session.deadline == FOREVER

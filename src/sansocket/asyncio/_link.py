@@ -170,13 +170,13 @@ class Link:
 
     def pause_writing(self) -> None:
         """Hold back who sends; only the event loop calls this."""
-        self._writing_paused = True
+        self._writing_paused = self.session.stuck = True
         self._backlog = self.transport.get_write_buffer_size()
         self._steer_reading()
 
     def resume_writing(self) -> None:
         """Let senders go on; only the event loop calls this."""
-        self._writing_paused = False
+        self._writing_paused = self.session.stuck = False
         self.session.handle_progress()
         self._steer_reading()
         self._wake_waiters()
