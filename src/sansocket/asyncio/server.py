@@ -206,7 +206,7 @@ class Server:
             work = connection._handle(self.handler)
         else:
             work = self._run(connection)
-        task = connection._task = asyncio.get_running_loop().create_task(work)
+        task = connection._task = connection._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
 
