@@ -7,6 +7,7 @@ from ._outbox cimport Outbox
 from .frames cimport Frame
 
 cdef double _NEVER, _LOOK_AHEAD
+cdef Py_ssize_t _MOST_UNREAD
 cdef int _OPEN, _CLOSING, _CLOSED
 
 

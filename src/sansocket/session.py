@@ -16,7 +16,8 @@ What a driver does after each input and each command:
 
 Frames are read only as the application takes messages, so that a message is
 answered even if a violation came right behind it. While the application does other
-things, frames are read ahead, up to ``max_queue`` messages: pings get their pongs.
+things, frames are read ahead after a moment, up to ``max_queue`` messages: pings get
+their pongs.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ __all__ = ["Ping", "Session", "Transport", "broadcast"]
 _NEVER = NEVER
 _OPEN, _CLOSING, _CLOSED = int(OPEN), int(CLOSING), int(CLOSED)
 
-_LOOK_AHEAD = 0.1  # seconds that frames may lie unread while the application is busy
+# How long, in seconds, and how many bytes of frames may lie unread behind a message
+# that the application has not taken yet.
+_LOOK_AHEAD = 0.1
+_MOST_UNREAD = 65536
 
 
 class Session(Outbox):
@@ -152,13 +156,18 @@ class Session(Outbox):
 
     def _received(self, now: float) -> None:
         self._liveness.heard()
-        # One who wanted a message and has not taken it may never do: read on then.
-        if not self.was_open or (self._wanted and not self._inbox.size):
+        if not self._inbox.size and not (self._inbox.in_parts and not self._wanted):
             self._read_one(now)
-        else:
+        elif (
+            self._inbox.in_parts
+            or self.protocol._state != _OPEN
+            or self.protocol._unread() > _MOST_UNREAD
+        ):
             self._look_ahead(now)
             if self._inbox.in_parts:
                 self.reading = False
+        elif self._look_ahead_at == _NEVER:
+            self._look_ahead_at = now + _LOOK_AHEAD
         self._settle(now)
 
     def receive_eof(self, now: float) -> None:

@@ -123,10 +123,12 @@ class TestKeepalive:
     ) -> None:
         end = server(impl, clock, max_queue=1)
         receive(end, FIN | TEXT, b"1")
+        receive(end, FIN | TEXT, b"2")
+        wait(clock, 0.1, end)
         assert not end.session.reading
         wait(clock, 100, end)
         assert end.session.timed_out is None
-        assert end.messages() == ["1"]
+        assert end.messages() == ["1", "2"]
         assert end.session.deadline <= clock.now + 20
         wait(clock, 19, end)
         assert end.session.timed_out is None
@@ -140,6 +142,7 @@ class TestKeepalive:
         written does not get on, and that shows that nobody is there."""
         end = server(impl, clock, max_queue=4)
         end.session.receive_data(masked(FIN | TEXT, b"unread") * 10, clock.now)
+        wait(clock, 0.1, end)
         assert not end.session.reading
         end.session.stuck = True
         wait(clock, 30, end)

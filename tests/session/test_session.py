@@ -132,10 +132,36 @@ class TestOrder:
         self, impl: Any, clock: Clock
     ) -> None:
         end = server(impl, clock)
-        data = masked(FIN | TEXT, b"1") + masked(FIN | PING, b"ping")
-        end.session.receive_data(data, clock.now)
-        assert frames(end) == [(0x8A, b"ping")]
+        end.session.receive_data(masked(FIN | PING, b"at once"), clock.now)
+        assert frames(end) == [(0x8A, b"at once")]
+        end.session.receive_data(masked(FIN | TEXT, b"1"), clock.now)
+        end.session.receive_data(masked(FIN | PING, b"soon"), clock.now)
+        assert frames(end) == []
+        clock.advance(0.1)
+        end.session.handle_timeout(clock.now)
+        assert frames(end) == [(0x8A, b"soon")]
         assert end.messages() == ["1"]
+
+    def test_a_violation_waits_for_an_application_that_is_late(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        """One that has just been told of the connection, for example."""
+        end = server(impl, clock)
+        end.session.receive_data(masked(FIN | TEXT, b"fine"), clock.now)
+        end.session.receive_data(b"\xf1\x80", clock.now)
+        clock.advance(0.09)
+        assert end.session.next_message(clock.now) == "fine"
+        end.session.send("an answer")
+        assert end.session.next_message(clock.now) is None
+        assert [first for first, _ in frames(end)] == [FIN | TEXT, FIN | CLOSE]
+
+    def test_much_behind_a_message_is_read_at_once(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        end = server(impl, clock, max_queue=4)
+        end.session.receive_data(masked(FIN | TEXT, b"1"), clock.now)
+        end.session.receive_data(masked(FIN | TEXT, bytes(1000)) * 70, clock.now)
+        assert not end.session.reading
 
     def test_what_lies_behind_a_message_is_not_left_for_long(
         self, impl: Any, clock: Clock
@@ -238,6 +264,7 @@ class TestPause:
     def test_reading_pauses_and_goes_on(self, impl: Any, clock: Clock) -> None:
         end = server(impl, clock, max_queue=4)
         end.session.receive_data(masked(FIN | TEXT, b"x") * 6, clock.now)
+        wait(clock, 0.1, end)
         assert not end.session.reading
         for left in (3, 2):
             assert end.session.next_message(clock.now) == "x"
@@ -263,6 +290,7 @@ class TestPause:
         """What the application did not take by then, beyond the queue, is lost."""
         end = server(impl, clock, max_queue=2)
         end.session.receive_data(masked(FIN | TEXT, b"x") * 4, clock.now)
+        wait(clock, 0.1, end)
         assert not end.session.reading
         end.session.close(clock.now)
         assert end.session.reading
@@ -278,12 +306,14 @@ class TestPause:
         """As if nobody had: reading pauses, however fast the peer sends on."""
         end = server(impl, clock, max_queue=4)
         assert end.messages() == []  # who waits now is cancelled, say
-        for _ in range(10):
-            if end.session.reading:
-                end.session.receive_data(masked(FIN | TEXT, b"x") * 2, clock.now)
-            clock.advance(0.01)
-        assert not end.session.reading
-        assert end.messages() == ["x"] * 4
+        sent = 0
+        start = clock.now
+        while end.session.reading:
+            end.session.receive_data(masked(FIN | TEXT, b"x") * 2, clock.now)
+            sent += 2
+            wait(clock, 0.01, end)
+        assert clock.now - start < 0.15
+        assert end.messages() == ["x"] * sent
 
     def test_and_closes_instead(self, impl: Any, clock: Clock) -> None:
         end = server(impl, clock)
