@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from websockets.sync.server import ServerConnection
 
+from sansocket import Request, ServerProtocol
+
 from .support import TIMEOUT, Server, command, environment
 
 pytestmark = pytest.mark.timeout(120)
@@ -124,11 +126,32 @@ def test_messages_that_come_late(answer: Begin) -> None:
     assert done.returncode == 0
 
 
-def test_answers_that_come_after_the_close(answer: Begin) -> None:
+def answer_the_close(listener: socket.socket) -> None:
+    """Serve one connection: what it sends first is taken for its close frame."""
+    sock, _ = listener.accept()
+    with sock:
+        protocol = ServerProtocol()
+        while not (events := protocol.events_received()):
+            protocol.receive_data(sock.recv(65536))
+        (request,) = events
+        assert isinstance(request, Request)
+        protocol.send_response(protocol.accept(request))
+        sock.sendall(b"".join(protocol.data_to_send()))
+        assert sock.recv(65536)
+        sock.sendall(b"\x81\x02hi" + b"\x88\x02\x03\xe8")
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(65536):
+            pass
+
+
+def test_answers_that_come_after_the_close() -> None:
     """With --wait 0 the connection is closed at once; all is printed nonetheless."""
-    done = command(
-        "connect", answer(lambda peer: peer.send("hi")), "-q", "--wait", "0", stdin=""
-    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=answer_the_close, args=(listener,))
+        serving.start()
+        url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
+        done = command("connect", url, "-q", "--wait", "0", stdin="")
+        serving.join()
     assert done.stdout == "hi\n"
 
 

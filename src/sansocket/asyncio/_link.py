@@ -73,6 +73,8 @@ class Link:
         self._buffer: Any = self._view.obj
         self.protocol = protocol
         self._logger: LoggerLike | None = None  # made when first needed
+        if protocol.debug:
+            protocol.logger = self.logger
         self.session = Session(
             protocol,
             self._clock(),
