@@ -25,6 +25,7 @@ class Outbox:
 
     def _begin_outbox(self, protocol: Protocol) -> None:
         self.protocol = protocol
+        self._writes: list[bytes] = []  # to be written before what the protocol has
         self._fragmented: bool | None = None  # whether the message being sent is text
 
     @property
@@ -56,7 +57,11 @@ class Outbox:
     def share(self, message: SharedMessage) -> bytes | None:
         """Send a message that many get, unless it cannot be sent now: then ``None``.
         What it gives else is to be written at once, behind what was fetched before."""
-        return self.protocol._share(message)
+        frame = self.protocol._share(message)
+        if frame and self._writes:
+            self._writes.append(frame)
+            return b""
+        return frame
 
     def send_fragment(
         self,

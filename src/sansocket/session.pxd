@@ -28,7 +28,6 @@ cdef class Session(Outbox):
     cdef Inbox _inbox
     cdef bint _wanted
     cdef bint _part_wanted
-    cdef list _writes
     cdef readonly bint was_open
     cdef bint _ended
 

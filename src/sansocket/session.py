@@ -115,7 +115,6 @@ class Session(Outbox):
         self._look_ahead_at = _NEVER
         self._wanted = False  # whether the application waits for a message
         self._part_wanted = False  # whether a part of it will do
-        self._writes: list[bytes] = []
         self.was_open = False
         self._ended = False  # whether the end of the stream came
         self._settle(now)

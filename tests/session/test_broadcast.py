@@ -134,13 +134,21 @@ def test_it_goes_behind_what_is_queued(impl: Any, clock: Clock) -> None:
     assert impl.session.broadcast([one.session], "second") == [(one.session, b"")]
     settle(one, other)
     assert other.messages() == ["first", "second"]
+
+
+@pytest.mark.parametrize("extensions", [[], ["deflate"]])
+def test_it_goes_behind_what_a_ping_has_pushed_ahead(
+    impl: Any, clock: Clock, extensions: list[Any]
+) -> None:
+    """A message is queued, then a ping is read, then comes the one for all."""
+    one, other = pair(impl, clock, extensions)
+    text = "the same words in both messages, the same words"
+    one.session.send(text)
     one.session.receive_data(masked(0x89, b"ping"), clock.now)
-    ((_, frame),) = impl.session.broadcast([one.session], "third")
-    one.deliver(b"")
-    one.flush()
-    one.deliver(frame)
+    assert impl.session.broadcast([one.session], text + "!") == [(one.session, b"")]
+    one.session.send(text + "?")
     settle(one, other)
-    assert other.messages() == ["third"]
+    assert other.messages() == [text, text + "!", text + "?"]
 
 
 def test_clients_mask_each_frame_with_a_key_of_its_own(impl: Any) -> None:
