@@ -101,6 +101,23 @@ class TestMessages:
         settle(*ends, size=size)
         assert other.messages() == ["ab", b"cd", "ef"]
 
+    @pytest.mark.parametrize("size", [1, 7, 1448])
+    def test_from_a_buffer_that_is_used_again(
+        self, impl: Any, clock: Clock, size: int
+    ) -> None:
+        end = server(impl, clock)
+        text, binary = "text é" * 500, bytes(range(256)) * 20
+        stream = masked(FIN | TEXT, text.encode()) + masked(FIN | BINARY, binary)
+        buffer = bytearray(1500)
+        received: list[str | bytes] = []
+        for start in range(0, len(stream), size):
+            piece = stream[start : start + size]
+            buffer[: len(piece)] = piece
+            end.session.receive_from(buffer, len(piece), clock.now)
+            buffer[:] = b"\xff" * len(buffer)
+            received += end.messages()
+        assert received == [text, binary]
+
     def test_a_fragment_that_is_refused_changes_nothing(self, ends: Ends) -> None:
         one, _ = ends
         one.session.close(one.clock.now)
