@@ -37,7 +37,8 @@ LAYERS = {
     5: ["_inbox", "_liveness", "_outbox", "session"],
     6: ["_options"],
     7: [
-        *("asyncio._waiter", "asyncio._link", "asyncio.connection"),
+        *("asyncio._waiter", "asyncio._progress"),
+        *("asyncio._link", "asyncio.connection"),
         "asyncio._broadcast",
         *("asyncio._server_connection", "asyncio.server", "asyncio._tunnel"),
         *("asyncio._network", "asyncio.client", "asyncio", "asyncio.router"),

@@ -1,10 +1,12 @@
 cimport cython
 
+cdef Py_ssize_t _LITTLE, _PER_MESSAGE
 
 cdef class Inbox:
     cdef readonly bint in_parts
     cdef readonly Py_ssize_t size
     cdef readonly int taken
+    cdef Py_ssize_t _bytes
     cdef double _high
     cdef Py_ssize_t _low
     cdef int _first_opcode

@@ -11,13 +11,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Inbox"]
 
+# Bytes below which messages are not held back, however many they are. A close frame
+# is behind them, and nothing tells an application that never receives that its peer
+# has gone.
+_LITTLE = 65536
+_PER_MESSAGE = 32  # bytes that a message counts beyond its own; empty ones add up, too
+
 
 class Inbox:
     """A queue of messages with a high and a low mark.
 
     Args:
-        max_queue: messages that may wait until reading should pause; it may go on at
-            a quarter of them. Or a pair of these numbers. ``None`` for no limit.
+        max_queue: messages that may wait until reading should pause, unless they are
+            small together; it may go on at a quarter of them. Or a pair of these
+            numbers. ``None`` for no limit.
 
     Attributes:
         size: messages that wait.
@@ -29,6 +36,7 @@ class Inbox:
     def __init__(self, max_queue: int | tuple[int, int] | None) -> None:
         self._high, self._low = _marks(max_queue)
         self.size = 0
+        self._bytes = 0  # of these messages, about
         # The first message lies by itself, as mostly there is none behind it.
         self._first_opcode = 0
         self._first = b""
@@ -41,11 +49,11 @@ class Inbox:
 
     def is_full(self) -> bool:
         """Whether the high mark is reached."""
-        return self.size >= self._high
+        return self.size >= self._high and self._bytes >= _LITTLE
 
     def is_low(self) -> bool:
         """Whether it has emptied to the low mark."""
-        return self.size <= self._low
+        return self.size <= self._low or self._bytes <= _LITTLE >> 2
 
     def lift_limit(self) -> None:
         """Take as many messages as come."""
@@ -67,18 +75,20 @@ class Inbox:
     def _enqueue(self, opcode: int, data: bytes) -> None:
         if self.size == 0:
             self._first_opcode, self._first = opcode, data
-        elif self.size >= self._high:
+        elif self.is_full():
             return
         else:
             if self._others is None:
                 self._others = deque()
             self._others.append((opcode, data))
         self.size += 1
+        self._bytes += len(data) + _PER_MESSAGE
 
     def _dequeue(self) -> bytes:
         """The data of the first message."""
         data = self._first
         self.size -= 1
+        self._bytes -= len(data) + _PER_MESSAGE
         if self.size and self._others:
             self._first_opcode, self._first = self._others.popleft()
         else:

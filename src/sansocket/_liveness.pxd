@@ -14,12 +14,14 @@ cdef class Liveness:
     cdef object _interval
     cdef object _timeout
     cdef dict _pings
+    cdef list _own
 
+    cpdef bint is_due(self, double now)
     cpdef start(self, double now)
     cpdef stop(self)
     cpdef Ping make_ping(self, double now, object data)
     cpdef forget(self, Ping ping)
-    cpdef pinged(self, double now)
+    cpdef pinged(self, Ping ping, double now)
     cpdef heard(self)
     cpdef read_again(self, double now)
     cpdef list pong(self, bytes payload, double now)

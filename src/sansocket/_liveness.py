@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Liveness", "Ping"]
 
 NEVER = float("inf")
+# Pings of the keepalive that are remembered: a peer may send bytes and never a pong.
+MOST_UNANSWERED = 8
 _NEVER = NEVER  # a C value in the compiled form, which no public name can be
 
 
@@ -58,6 +60,7 @@ class Liveness:
         self._interval = interval
         self._timeout = timeout
         self._pings: dict[bytes, Ping] = {}  # without an answer, the oldest first
+        self._own: list[Ping] | None = None  # the latest that the keepalive sent
 
     def start(self, now: float) -> None:
         """The connection is open."""
@@ -87,9 +90,20 @@ class Liveness:
         """The ping was not sent after all."""
         del self._pings[ping.payload]
 
-    def pinged(self, now: float) -> None:
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to ping, or to give the peer up."""
+        return now >= self.ping_at or now >= self.give_up_at
+
+    def pinged(self, ping: Ping, now: float) -> None:
         """A ping of the keepalive was sent; others have no deadline."""
         assert self._interval is not None
+        if self._own is None:
+            self._own = []
+        self._own.append(ping)
+        if len(self._own) > MOST_UNANSWERED:
+            oldest = self._own.pop(0)
+            if self._pings.get(oldest.payload) is oldest:
+                self.forget(oldest)
         self.ping_at = now + self._interval
         if self._timeout is not None and self.give_up_at == _NEVER:
             self.give_up_at = now + self._timeout

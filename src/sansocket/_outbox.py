@@ -9,6 +9,7 @@ from .exceptions import ConcurrencyError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from .protocol import Protocol
     from .session import Session
@@ -24,7 +25,8 @@ class Outbox:
     """The half of a ``Session`` that sends messages."""
 
     def _begin_outbox(self, protocol: Protocol) -> None:
-        self.protocol = protocol
+        # Any, as it is what the caller gave: often a subclass with methods of its own.
+        self.protocol: Any = protocol
         self._writes: list[bytes] = []  # to be written before what the protocol has
         self._fragmented: bool | None = None  # whether the message being sent is text
 
@@ -57,7 +59,7 @@ class Outbox:
     def share(self, message: SharedMessage) -> bytes | None:
         """Send a message that many get, unless it cannot be sent now: then ``None``.
         What it gives else is to be written at once, behind what was fetched before."""
-        frame = self.protocol._share(message)
+        frame: bytes | None = self.protocol._share(message)
         if frame and self._writes:
             self._writes.append(frame)
             return b""
@@ -88,7 +90,7 @@ class Outbox:
         if self._fragmented is None:
             as_text = is_text if text is None else text
             self.protocol._send_data(0x1 if as_text else 0x2, data, fin, compress)
-        elif is_text is not self._fragmented:
+        elif is_text is not self._fragmented and self.protocol._state == _OPEN:
             raise TypeError("parts of a message must be all str or all bytes-like")
         else:
             self.protocol._send_data(0x0, data, fin, None)

@@ -38,6 +38,8 @@ cdef class Session(Outbox):
     cpdef list data_to_send(self)
     cdef bint _is_closed(self)
     cdef bint _is_ready(self)
+    cdef bint _has_unread(self)
+    cpdef bint doubts(self, double now)
     cdef _read_if_empty(self, double now)
     cdef _taken(self, double now)
     cdef bint _refuse_text(self, double now)

@@ -70,7 +70,8 @@ class Session(Outbox):
             ``None`` for no limit.
         max_queue: messages that may wait for the application until reading pauses;
             ``None`` for no limit. It goes on at a quarter of them. Or a pair of
-            these numbers.
+            these numbers. Below 64 KiB of messages it does not pause, so that a
+            close frame behind a few small ones is seen.
 
     Attributes:
         protocol: the connection.
@@ -83,7 +84,7 @@ class Session(Outbox):
         deadline: when ``handle_timeout()`` is due; infinite if never.
         was_open: whether the opening handshake has succeeded.
         timed_out: which deadline ended the connection: ``"opening"``,
-            ``"keepalive"``, ``"closing"``, or ``None``.
+            ``"keepalive"``, ``"closing"``, or ``None``. The first of them counts.
 
     """
 
@@ -133,13 +134,18 @@ class Session(Outbox):
 
     @property
     def ready(self) -> bool:
-        """Whether who waits should look again: for a message, a part, or the end."""
+        """Whether it is worth calling ``next_message()`` or ``next_part()`` now: for a
+        message, for a part if that is what was asked for, or to learn of the end.
+
+        After one of them has given ``None`` it is false until there is more.
+        """
         return self._is_ready()
 
     @property
     def close_exc(self) -> ConnectionClosed:
         """What to raise to whoever uses the closed connection."""
-        return self.protocol.close_exc
+        exc: ConnectionClosed = self.protocol.close_exc
+        return exc
 
     # --- inputs
 
@@ -186,13 +192,20 @@ class Session(Outbox):
         self._settle(now)
 
     def handle_progress(self) -> None:
-        """Take that the peer took bytes which had waited: a sign of life."""
+        """Note that the peer accepted bytes that were pending, which proves that it is
+        alive."""
         self._liveness.heard()
+
+    def doubts(self, now: float) -> bool:
+        """Whether ``handle_timeout()`` would send a ping or give up the peer. A driver
+        that can see what the peer takes looks first; see ``handle_progress()``."""
+        return self._liveness.is_due(now)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due; call it at ``deadline``, and no harm is done if earlier."""
         if now >= self._look_ahead_at:
             self._look_ahead(now)
+            self._settle(now)  # it may have brought the end
         if now >= self._open_by:
             self._time_out("opening")
         elif now >= self._close_by:
@@ -202,8 +215,7 @@ class Session(Outbox):
             self._liveness.stop()
             self.protocol.fail(CloseCode.INTERNAL_ERROR, "no answer to a ping")
         elif now >= self._liveness.ping_at:
-            self.ping(now)
-            self._liveness.pinged(now)
+            self._liveness.pinged(self.ping(now), now)
         self._settle(now)
 
     # --- the opening handshake
@@ -293,7 +305,7 @@ class Session(Outbox):
 
     def data_to_send(self) -> list[bytes]:
         """Fetch what is to be written, as ``Protocol.data_to_send()`` gives it."""
-        writes = self.protocol._take_writes()
+        writes: list[bytes] = self.protocol._take_writes()
         if self._writes:
             writes, self._writes = self._writes + writes, []
         return writes
@@ -353,9 +365,15 @@ class Session(Outbox):
         return self.protocol._state == _CLOSED and not self._inbox.size
 
     def _is_ready(self) -> bool:
-        if self._part_wanted or self.protocol._state == _CLOSED:
+        if self._inbox.size > 0 or self._part_wanted:
             return True
-        return self._inbox.size > 0 or self.protocol.eof_sent
+        if self.protocol._state == _CLOSED or self.protocol.eof_sent:
+            return True
+        return not self._wanted and self._has_unread()
+
+    def _has_unread(self) -> bool:
+        """Whether more of what was read may be for the application."""
+        return self._inbox.size > 0 or self.protocol._unread() > 0
 
     # --- inside: reading
 
@@ -468,7 +486,7 @@ class Session(Outbox):
 
     def _time_out(self, deadline: str) -> None:
         """Give the peer up."""
-        if self.protocol._state != _CLOSED:
+        if self.protocol._state != _CLOSED and self.timed_out is None:
             self.timed_out = deadline
         self.transport = Transport.ABORT
         self._close_timeout, self._close_by = None, _NEVER

@@ -343,7 +343,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             raise ClientDisconnected
         self.transport.write(denial.part(body, more))
         if more:
-            await self._drain()
+            await self._give_way()
             return
         self.protocol.send_eof()
         self.session.close(self._time())  # it sees that the end is due

@@ -290,7 +290,7 @@ def test_nothing_more_is_handed_over_while_the_peer_does_not_read(run: Run) -> N
             (connection,) = server.connections
             total = 1000
             for _ in range(total):
-                peer.send_frame(FIN | TEXT, b"more")
+                peer.send_frame(FIN | TEXT, b"m" * 200)
             await until(lambda: not connection.transport.is_reading())
             assert count < total
             assert connection.bytes_to_write < 5 * size

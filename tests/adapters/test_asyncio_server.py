@@ -89,7 +89,7 @@ class TestMessages:
                     assert await peer.read_frame() == (FIN | TEXT, b"")
 
         run(main())
-        assert 2**14 < max(sizes) < 2**17
+        assert max(sizes) < 2**17
 
     def test_decoding_is_up_to_the_receiver(self, run: Run) -> None:
         async def handler(connection: ServerConnection) -> None:
@@ -196,7 +196,7 @@ class TestMessages:
             assert connection.close_code is None
             assert connection.close_reason is None
             await connection.send("hello")
-            assert 5 <= connection.bytes_to_write <= 10
+            assert connection.bytes_to_write == 0  # nothing keeps it back
             await connection.recv()
 
         async def main() -> None:

@@ -122,13 +122,14 @@ class TestKeepalive:
         self, impl: Any, clock: Clock
     ) -> None:
         end = server(impl, clock, max_queue=1)
-        receive(end, FIN | TEXT, b"1")
-        receive(end, FIN | TEXT, b"2")
+        texts = ["1" * 65536, "2"]
+        for text in texts:
+            receive(end, FIN | TEXT, text.encode())
         wait(clock, 0.1, end)
         assert not end.session.reading
         wait(clock, 100, end)
         assert end.session.timed_out is None
-        assert end.messages() == ["1", "2"]
+        assert end.messages() == texts
         assert end.session.deadline <= clock.now + 20
         wait(clock, 19, end)
         assert end.session.timed_out is None
@@ -141,7 +142,7 @@ class TestKeepalive:
         """SEC-38: the application waits for it, so that the queue is full; but what is
         written does not get on, and that shows that nobody is there."""
         end = server(impl, clock, max_queue=4)
-        end.session.receive_data(masked(FIN | TEXT, b"unread") * 10, clock.now)
+        end.session.receive_data(masked(FIN | TEXT, bytes(20000)) * 5, clock.now)
         wait(clock, 0.1, end)
         assert not end.session.reading
         end.session.stuck = True
@@ -152,6 +153,42 @@ class TestKeepalive:
         wait(clock, 6, end)
         assert end.session.timed_out == "keepalive"
         assert end.session.protocol.close_sent.code == 1011
+
+    def test_sec_06_a_peer_that_sends_bytes_but_no_pong(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        """SEC-06: it is alive, and only the latest pings are remembered."""
+        end = server(impl, clock)
+        sent: list[bytes] = []
+        while len(sent) < 30:
+            clock.now = end.session.deadline
+            end.session.handle_timeout(clock.now)
+            sent += payloads(end)
+            end.session.receive_data(masked(FIN | TEXT, b""), clock.now)
+        assert end.session.timed_out is None
+        for payload in sent:
+            receive(end, FIN | PONG, payload)
+            end.messages()
+        assert [one.payload for one in end.session.pings_answered()] == sent[-8:]
+
+    def test_what_ended_it_first_is_told(self, impl: Any, clock: Clock) -> None:
+        end = server(impl, clock)
+        wait(clock, 40, end)
+        assert end.session.timed_out == "keepalive"
+        wait(clock, 10, end)
+        assert end.session.transport.name == "ABORT"
+        assert end.session.timed_out == "keepalive"
+
+    def test_a_driver_looks_before_a_peer_is_pinged_or_given_up(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        end = server(impl, clock, ping_interval=20, ping_timeout=30)
+        start = clock.now
+        assert not end.session.doubts(start + 19)
+        assert end.session.doubts(start + 20)
+        wait(clock, 49, end)
+        assert not end.session.doubts(start + 49)
+        assert end.session.doubts(start + 50)
 
     def test_switched_off(self, impl: Any, clock: Clock) -> None:
         end = server(impl, clock, ping_interval=None)

@@ -22,6 +22,8 @@ from .link import FOREVER, Clock, End, client, connect, server, settle, wait
 
 Ends = tuple[End, End]
 
+LARGE = b"x" * 65536  # a message that is not too small to be held back
+
 
 @pytest.fixture
 def clock() -> Clock:
@@ -211,7 +213,7 @@ class TestOrder:
         self, impl: Any, clock: Clock
     ) -> None:
         end = server(impl, clock, max_queue=(2, 1))
-        end.session.receive_data(masked(FIN | TEXT, b"x") * 5, clock.now)
+        end.session.receive_data(masked(FIN | TEXT, LARGE) * 5, clock.now)
         end.session.receive_eof(clock.now)
         assert len(end.messages()) == 5
         assert end.session.closed
@@ -222,15 +224,16 @@ class TestOrder:
         self, impl: Any, clock: Clock
     ) -> None:
         end = server(impl, clock, max_queue=2)
-        texts = [masked(FIN | TEXT, b"%d" % number) for number in range(5)]
-        end.session.receive_data(b"".join(texts), clock.now)
+        texts = [f"{number}" * len(LARGE) for number in range(5)]
+        data = [masked(FIN | TEXT, text.encode()) for text in texts]
+        end.session.receive_data(b"".join(data), clock.now)
         end.session.receive_eof(clock.now)
         assert end.session.protocol.state is impl.protocol.OPEN
         end.session.handle_loss(clock.now)
         assert end.session.protocol.state is impl.protocol.CLOSED
         assert end.session.deadline == FOREVER
         assert not end.session.closed
-        assert end.messages() == ["0", "1", "2", "3", "4"]
+        assert end.messages() == texts
         assert end.session.closed
 
     def test_when_to_look_for_a_message(self, impl: Any, clock: Clock) -> None:
@@ -280,15 +283,45 @@ class TestOrder:
 class TestPause:
     def test_reading_pauses_and_goes_on(self, impl: Any, clock: Clock) -> None:
         end = server(impl, clock, max_queue=4)
-        end.session.receive_data(masked(FIN | TEXT, b"x") * 6, clock.now)
+        end.session.receive_data(masked(FIN | TEXT, LARGE) * 6, clock.now)
         wait(clock, 0.1, end)
         assert not end.session.reading
         for left in (3, 2):
-            assert end.session.next_message(clock.now) == "x"
+            assert end.session.next_message(clock.now) == LARGE.decode()
             assert not end.session.reading, left
-        assert end.session.next_message(clock.now) == "x"
+        assert end.session.next_message(clock.now) == LARGE.decode()
         assert end.session.reading
-        assert end.messages() == ["x", "x", "x"]
+        assert end.messages() == [LARGE.decode()] * 3
+
+    def test_a_close_frame_behind_more_messages_than_that(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        """Nobody receives them, but the peer is answered, and its end is known."""
+        end = server(impl, clock, max_queue=4)
+        close = masked(FIN | CLOSE, close_payload(1001))
+        end.session.receive_data(masked(FIN | TEXT, b"x") * 1000 + close, clock.now)
+        clock.advance(0.1)
+        end.session.handle_timeout(clock.now)
+        assert frames(end) == [(FIN | CLOSE, close_payload(1001))]
+        assert end.session.protocol.close_rcvd.code == 1001
+        assert end.messages() == ["x"] * 1000
+
+    @pytest.mark.parametrize("size", [0, 1, 1000])
+    def test_small_messages_are_not_kept_without_end(
+        self, impl: Any, clock: Clock, size: int
+    ) -> None:
+        end = server(impl, clock, max_queue=4)
+        received = 0
+        while end.session.reading:
+            end.session.receive_data(masked(FIN | TEXT, bytes(size)) * 10, clock.now)
+            received += 10
+            wait(clock, 0.1, end)
+        assert received * (size + 32) < 65536 + 65536 // 2
+        while not end.session.reading:
+            assert end.session.next_message(clock.now) is not None
+            received -= 1
+        assert received > 0  # it goes on before all is taken
+        assert len(end.messages()) == received
 
     def test_no_limit(self, impl: Any, clock: Clock) -> None:
         end = server(impl, clock, max_queue=None)
@@ -306,7 +339,7 @@ class TestPause:
     def test_closing_gets_through_a_full_queue(self, impl: Any, clock: Clock) -> None:
         """What the application did not take by then, beyond the queue, is lost."""
         end = server(impl, clock, max_queue=2)
-        end.session.receive_data(masked(FIN | TEXT, b"x") * 4, clock.now)
+        end.session.receive_data(masked(FIN | TEXT, LARGE) * 4, clock.now)
         wait(clock, 0.1, end)
         assert not end.session.reading
         end.session.close(clock.now)
@@ -314,7 +347,7 @@ class TestPause:
         close = masked(FIN | CLOSE, close_payload(1000))
         end.session.receive_data(masked(FIN | BINARY, b"y") + close, clock.now)
         end.session.receive_eof(clock.now)
-        assert end.messages() == ["x", "x"]
+        assert end.messages() == [LARGE.decode()] * 2
         assert end.session.close_exc.rcvd.code == 1000
 
     def test_one_who_does_not_want_the_message_any_more(
@@ -322,15 +355,15 @@ class TestPause:
     ) -> None:
         """As if nobody had: reading pauses, however fast the peer sends on."""
         end = server(impl, clock, max_queue=4)
-        assert end.messages() == []  # who waits now is cancelled, say
+        assert end.messages() == []  # whoever waits now is cancelled, say
         sent = 0
         start = clock.now
         while end.session.reading:
-            end.session.receive_data(masked(FIN | TEXT, b"x") * 2, clock.now)
+            end.session.receive_data(masked(FIN | TEXT, LARGE) * 2, clock.now)
             sent += 2
             wait(clock, 0.01, end)
         assert clock.now - start < 0.15
-        assert end.messages() == ["x"] * sent
+        assert end.messages() == [LARGE.decode()] * sent
 
     def test_and_closes_instead(self, impl: Any, clock: Clock) -> None:
         end = server(impl, clock)
@@ -421,7 +454,7 @@ class TestClosing:
         end.session.close(clock.now)
         for _ in range(100):
             clock.advance(0.101)
-            end.session.receive_data(masked(FIN | TEXT, b"more"), clock.now)
+            end.session.receive_data(masked(FIN | TEXT, LARGE), clock.now)
             end.tick()
         assert end.session.transport.name == "ABORT"
         assert len(end.messages()) == 16

@@ -4,9 +4,22 @@ from ..protocol cimport Protocol
 from ..session cimport Session
 from ._waiter cimport Waiter
 
-cdef double NEVER
-cdef Py_ssize_t LARGE
+cdef double NEVER, BATCHING, MOST_TIME
+cdef Py_ssize_t LARGE, MOST_SENT, PER_MESSAGE, MOST_PEEKED
+cdef int MOST_STREAK
 cdef object _KEEP, _CLOSE
+
+
+cdef class Turn:
+    cdef object __weakref__
+    cdef readonly object view
+    cdef readonly double began
+    cdef Py_ssize_t sent
+    cdef list _due
+
+    cdef begin(self, object loop, double now)
+    @cython.locals(link=Link)
+    cpdef _end(self)
 
 
 cdef class Link:
@@ -22,7 +35,7 @@ cdef class Link:
     cdef Py_ssize_t _write_high
     cdef object _write_low
     cdef bytearray _buffer
-    cdef object _view
+    cdef Turn _turn
     cdef public object _on_open
     cdef object _on_message
     cdef object _on_close
@@ -32,13 +45,20 @@ cdef class Link:
     cdef bint _inside
     cdef double _now
     cdef bint _flush_due
-    cdef Py_ssize_t _unsent
+    cdef unsigned long long _sent
+    cdef unsigned long long _flushed
+    cdef int _streak
+    cdef double _wrote_at
     cdef bint _reads
+    cdef bint _peeks
     cdef bint _writing_paused
-    cdef Py_ssize_t _backlog
+    cdef bint _cut_off
+    cdef bint _answers
+    cdef object _look
     cdef object _timer
     cdef double _timer_at
     cdef Waiter _receiver
+    cdef object _streaming
     cdef dict _pings
     cdef list _waiters
     cdef object _fragmenting
@@ -46,10 +66,21 @@ cdef class Link:
     cdef _hand_over(self)
     cdef _wake(self)
     cpdef _call(self, function)
+    @cython.locals(count=int)
     cdef _call_back(self)
+    cdef _fail_pings(self)
     cdef _finish_pings(self)
+    @cython.locals(
+        turn=Turn,
+        now=double,
+        since=double,
+        began=double,
+        sent="unsigned long long",
+    )
+    cdef bint _queued(self) except -1
+    @cython.locals(turn=Turn)
     cdef _flush_soon(self)
-    @cython.locals(unsent=Py_ssize_t)
+    @cython.locals(flushed="unsigned long long")
     cdef _flush(self)
     cdef _write(self, list writes, Py_ssize_t size)
     cdef _write_large(self, list writes)
@@ -58,6 +89,9 @@ cdef class Link:
     cdef _set_timer(self, double deadline)
     cdef _look_for_progress(self)
     cdef _wake_waiters(self)
+    cdef _report(self, exc)
     cpdef _begin_close(self, code, reason=*)
     cpdef double _time(self)
     cdef Waiter _more(self)
+    cdef Waiter _after_turn(self)
+    cdef _peek(self)

@@ -2,10 +2,17 @@
 
 No rule of the protocol is here; the session has them all. After each input and each
 command one flush is due: it writes what is queued in one piece, sets the timer, pauses
-or resumes reading, and closes the transport if the session says so. After an input
-it comes when who waited for it has gone on and waits again, or else at the end
-of the turn of the event loop; so all answers to what one read brought leave in one
-write.
+or resumes reading, and closes the transport if the session says so.
+
+When a message leaves: at once, unless something else is about to be written. While the
+rest of a read is still unread, the answers to it leave together, once the task that
+receives them waits again. Of a burst of messages the first leaves at once and the rest
+at the end of the turn of the event loop. No message waits longer than ``BATCHING``
+seconds if another one follows it.
+
+Both directions are independent: only ``max_queue`` pauses reading, and only the peer
+pauses writing. Whoever sends gives the loop a turn after ``MOST_TIME`` or
+``MOST_SENT``, and whenever the connection is about to be lost.
 """
 
 from __future__ import annotations
@@ -13,12 +20,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import weakref
 from typing import cast
-from weakref import WeakKeyDictionary
 
 from ..exceptions import ConnectionClosed, InvalidState
-from ..protocol import OPEN
+from ..protocol import CONNECTING, OPEN
 from ..session import Session, Transport
+from ._progress import look_at
 from ._waiter import Waiter
 
 TYPE_CHECKING = False
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
     from ..protocol import Protocol
     from ..session import Ping
     from ..typing import LoggerLike
+    from ._progress import Look
 
 __all__ = ["Link"]
 
@@ -40,11 +49,56 @@ LARGE = 65536  # bytes from which one more write costs less than a copy
 # Seconds that a peer gets to read why it failed where TLS allows no half-close.
 LINGER = 1.0
 
-# What all connections of a loop use: one buffer, as what is read is taken out of it
-# before the loop does anything else; and the clock.
-_shared: WeakKeyDictionary[
-    asyncio.AbstractEventLoop, tuple[memoryview, Callable[[], float]]
-] = WeakKeyDictionary()
+# What is written within this many seconds of another write waits to be joined.
+BATCHING = 0.0005
+# Seconds, and bytes, that may be sent before other tasks have their turn; a message
+# counts as PER_MESSAGE bytes more than it has.
+MOST_TIME = 0.005
+MOST_SENT = 262144
+MOST_STREAK = 64  # messages that are received before other tasks have their turn
+# Bytes above which nothing is read while the application is behind.
+MOST_PEEKED = 262144
+PER_MESSAGE = 256
+
+# The values are weak: they hold connections, which hold their loops.
+_turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Turn]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+class Turn:
+    """What the connections of an event loop share: a buffer and the turn of the loop.
+
+    Attributes:
+        view: where to read into. One is enough, as each read is taken out of it before
+            the loop does anything else.
+        began: when the first message of this turn was sent; infinite if none was.
+        sent: bytes sent in this turn, or since the latest read.
+
+    """
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(READ_SIZE))
+        self.began = NEVER
+        self.sent = 0
+        self._due: list[Link] = []  # to be flushed at the end of the turn
+
+    def begin(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
+        """Begin a turn, unless it has begun already."""
+        if self.began == NEVER:
+            self.began = now
+            loop.call_soon(self._end)
+
+    def _end(self) -> None:
+        self.began = NEVER
+        self.sent = 0
+        due, self._due = self._due, []
+        for link in due:
+            link._flush_due = False
+            try:
+                link._flush()
+            except Exception as exc:
+                link._report(exc)
 
 
 class Link:
@@ -69,8 +123,9 @@ class Link:
         on_close: Callable[[Any], object] | None = None,
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
-        self._view, self._clock = _shared_by(loop)
-        self._buffer: Any = self._view.obj
+        self._turn = _turn_of(loop)
+        self._buffer: Any = self._turn.view.obj
+        self._clock = _clock_of(loop)
         self.protocol = protocol
         self._logger: LoggerLike | None = None  # made when first needed
         if protocol.debug:
@@ -89,23 +144,32 @@ class Link:
         high, low = (
             write_limit if isinstance(write_limit, tuple) else (write_limit,) * 2
         )
-        self._write_high = high
+        # Not 0: then TLS pauses with nothing to write, and finds no cause to resume.
+        self._write_high = max(high, 1)
         self._write_low = low if isinstance(write_limit, tuple) else None
         kind = type(self)
         self._on_open = on_open or getattr(kind, "on_open", None)
         self._on_message = on_message or getattr(kind, "on_message", None)
         self._on_close = on_close or getattr(kind, "on_close", None)
-        self._opening = True  # until the opening handshake is decided
+        # Until the opening handshake is decided.
+        self._opening = protocol.state is CONNECTING
         self._lost = False  # whether the TCP connection is gone
         self._lost_by: Exception | None = None
         self._flush_due = False  # at the end of this turn of the loop
-        self._unsent = 0  # bytes in the session, about
+        # Bytes that were sent when last looked at, and when last written.
+        self._sent = self._flushed = protocol._bytes_sent
+        self._streak = 0  # messages received since the receiver last waited
+        self._wrote_at = -NEVER  # when a message was last written at once
         self._reads = True  # whether the transport reads
+        self._peeks = False  # whether it does so for one read only
         self._writing_paused = False  # because the peer does not read
-        self._backlog = 0  # bytes that waited then, when last looked at
+        self._cut_off = False  # whether bytes were dropped, as it is about to be lost
+        self._answers = False  # whether on_message sends, so that it can be held back
+        self._look: Look | None = None  # at what the peer has taken
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
         self._receiver = Waiter(loop)
+        self._streaming: asyncio.Task[Any] | None = None  # which receives parts
         self._inside = False  # of an input, behind which comes a flush
         self._now = NEVER  # time of that input
         # Mostly there is none of these.
@@ -131,16 +195,28 @@ class Link:
         """Take the transport; only the event loop calls this."""
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(self._write_high, self._write_low)
+        if not self._opening and self._on_open is not None:  # it is open already
+            self._call(self._on_open)
         self._flush()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Give a buffer to read into; only the event loop calls this."""
-        return self._view
+        return self._turn.view
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read; only the event loop calls this."""
         self._now = self._clock()
+        self._turn.sent = 0
+        self._peeks = False
         self.session.receive_from(self._buffer, nbytes, self._now)
+        self._hand_over()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what was read; only transports that know no buffers call this."""
+        self._now = self._clock()
+        self._turn.sent = 0
+        self._peeks = False
+        self.session.receive_data(data, self._now)
         self._hand_over()
 
     def eof_received(self) -> bool:
@@ -151,40 +227,38 @@ class Link:
         return self.transport.can_write_eof()  # messages may still be answered
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the loss of the connection; only the event loop calls this."""
+        """Take the loss of the connection; only the event loop calls this.
+
+        Whatever functions of the application raise meanwhile, all of it is done.
+        """
         self._lost = True
         self._lost_by = exc
+        self._writing_paused = self.session.stuck = False
         self.transport.close()  # or TLS of Python 3.10 warns that nobody did
         self._now = self._clock()
         self.session.handle_loss(self._now)
         if self._timer is not None:
             self._timer.cancel()
-        self._hand_over()
-        if self._pings is not None:
-            for waiter in self._pings.values():
-                if not waiter.done():
-                    waiter.set_exception(self.session.close_exc)
-                    waiter.exception()  # no word in the log if nobody looks at it
-            self._pings = None
+        self._finish_pings()
+        self._fail_pings()
         self._wake_waiters()
-        if self._on_close is not None and self.session.was_open:
-            self._call(self._on_close)
+        try:
+            self._hand_over()
+        finally:
+            if self._on_close is not None and self.session.was_open:
+                self._call(self._on_close)
 
     def pause_writing(self) -> None:
-        """Hold back who sends; only the event loop calls this."""
+        """Hold back whoever sends; only the event loop calls this."""
         self._writing_paused = self.session.stuck = True
-        self._backlog = self.transport.get_write_buffer_size()
-        self._steer_reading()
 
     def resume_writing(self) -> None:
         """Let senders go on; only the event loop calls this."""
         self._writing_paused = self.session.stuck = False
         self.session.handle_progress()
-        self._steer_reading()
         self._wake_waiters()
-        if self._on_message is not None and not self._inside:
-            self._now = self._clock()
-            self._hand_over()
+        if self._on_message is not None:
+            self._loop.call_soon(self._call_again)
 
     def flush(self) -> None:
         """Do now what the session has for the network; it is done anyway at the end of
@@ -198,7 +272,7 @@ class Link:
     # --- inside: from the session to whoever waits
 
     def _hand_over(self) -> None:
-        """After an input: let who waits for it go on, then write the answers."""
+        """After an input: let whoever waits for it go on, then write the answers."""
         self._inside = True
         try:
             self._wake()
@@ -207,7 +281,7 @@ class Link:
             self._flush()
 
     def _wake(self) -> None:
-        """Wake who waits for what has come."""
+        """Wake whoever waits for this input."""
         if self.session._answered:
             self._finish_pings()
         if self._opening:
@@ -215,35 +289,70 @@ class Link:
         if self._on_message is not None:
             self._call_back()
         elif self._receiver.waiting and self.session._is_ready():
-            self._receiver.wake()
+            # What a handler raises must not get in the way of a loss.
+            self._receiver.wake(self._lost)
 
     def _call(self, function: Callable[[Any], object]) -> None:
         """Call a function of the application; if it fails, so does the connection."""
         try:
             function(self)
-        except Exception as exc:
+        except (KeyboardInterrupt, SystemExit):
+            self._begin_close(1011)
+            raise
+        except BaseException as exc:
             self.logger.error("connection handler failed", exc_info=exc)
             self._begin_close(1011)
+        self._answers = False  # it was not about a message
 
     def _call_back(self) -> None:
-        """Hand each message to the function that takes them."""
+        """Hand each message to the function for them, giving others their turn.
+
+        While the peer is too slow to take the answers, it is not called; one that does
+        not answer is never held back, or two ends that both only send would block.
+        """
         session = self.session
+        count = 0
         try:
-            while not self._writing_paused:
+            while not (self._writing_paused and self._answers):
+                if count == MOST_STREAK:
+                    count = 0
+                    if self._clock() - self._now >= MOST_TIME:
+                        self._loop.call_soon(self._call_again)
+                        return
+                count += 1
                 message = session.next_message(self._time())
                 if message is None:
                     return
                 assert self._on_message is not None
+                self._answers = False
                 self._on_message(self, message)
-        except Exception as exc:
+        except (KeyboardInterrupt, SystemExit):
+            self._on_message = _ignore
+            self._begin_close(1011)
+            raise
+        except BaseException as exc:
             told = isinstance(exc, (ConnectionClosed, InvalidState))
             if not told or self.protocol.state is OPEN:
                 self.logger.error("connection handler failed", exc_info=exc)
             self._on_message = _ignore
             self._begin_close(1011)
 
+    def _call_again(self) -> None:
+        """Hand over the messages that were held back."""
+        if not self._lost:
+            self._now = self._clock()
+            self._hand_over()
+
+    def _fail_pings(self) -> None:
+        """Tell whoever waits for pongs that none will come."""
+        pings, self._pings = self._pings, None
+        for waiter in (pings or {}).values():
+            if not waiter.done():
+                waiter.set_exception(self.session.close_exc)
+                waiter.exception()  # no word in the log if nobody looks at it
+
     def _finish_pings(self) -> None:
-        """Tell who waits for the pongs that came."""
+        """Tell whoever waits that pongs have arrived."""
         for ping in self.session.pings_answered():
             waiter = self._pings.pop(ping, None) if self._pings else None
             if waiter is not None and not waiter.done():
@@ -251,33 +360,77 @@ class Link:
                 waiter.set_result(ping.latency)
 
     def _proceed(self) -> None:
-        """Go on with the opening handshake."""
-        raise NotImplementedError
+        """Go on with the opening handshake, in subclasses that have one."""
 
     # --- inside: from the session to the network
+
+    def _queued(self) -> bool:
+        """See that a message which was queued gets written.
+
+        Returns:
+            Whether its sender has to give way: to other tasks, to a peer that is slow,
+            or to the news that the connection is lost.
+
+        """
+        turn = self._turn
+        now = self._clock()
+        since = self._wrote_at
+        began = self._now
+        if not self._inside:
+            turn.begin(self._loop, now)
+            began = turn.began
+        elif since < began and self.session._has_unread():
+            since = began
+        sent = self.protocol._bytes_sent
+        turn.sent += sent - self._sent + PER_MESSAGE
+        self._sent = sent
+        if now - since >= BATCHING or sent - self._flushed >= self._write_high:
+            self._wrote_at = now
+            self._flush()
+        else:
+            self._flush_soon()
+        if self._writing_paused or self._cut_off:
+            return True
+        return turn.sent >= MOST_SENT or now - began >= MOST_TIME
+
+    async def _give_way(self) -> None:
+        """Wait until the peer has taken enough, or for one turn of the loop.
+
+        Raises:
+            ConnectionClosed: if the connection is lost meanwhile.
+
+        """
+        if not self._writing_paused:
+            await asyncio.sleep(0)
+        while self._writing_paused and not self._lost:
+            await self._wait()
+        if self._lost:
+            raise self.session.close_exc
 
     def _flush_soon(self) -> None:
         """Flush at the end of this turn of the loop, if not earlier."""
         if not (self._inside or self._flush_due):
             self._flush_due = True
-            self._loop.call_soon(self._flush_now)
-
-    def _flush_now(self) -> None:
-        self._flush_due = False
-        self._flush()
+            turn = self._turn
+            turn._due.append(self)
+            if turn.began == NEVER:
+                turn.begin(self._loop, self._clock())
 
     def _flush(self) -> None:
         """Do what the session has for the network."""
         session = self.session
-        unsent, self._unsent = self._unsent, 0
         writes = session.data_to_send()
+        flushed, self._flushed = self._flushed, self.protocol._bytes_sent
         if self._lost:
             return
-        if writes and not self.transport.is_closing():
-            self._write(writes, unsent)
+        if writes:
+            if self.transport.is_closing():
+                self._cut_off = True
+            else:
+                self._write(writes, self._flushed - flushed)
         if session.deadline < self._timer_at:
             self._set_timer(session.deadline)
-        if self._reads is not (session.reading and not self._writing_paused):
+        if self._reads is not session.reading and not self._peeks:
             self._steer_reading()
         if session.transport is not _KEEP:
             if session.transport is _CLOSE:
@@ -285,8 +438,14 @@ class Link:
             else:
                 self.transport.abort()
 
+    def _report(self, exc: Exception) -> None:
+        """Tell the event loop of a fault in a transport, and drop the connection."""
+        text = "a WebSocket connection could not be written to"
+        self._loop.call_exception_handler({"message": text, "exception": exc})
+        self.transport.abort()
+
     def _write(self, writes: list[bytes], size: int) -> None:
-        """Write what was queued, of messages about so many bytes."""
+        """Write what was queued, so many bytes."""
         half_close = not writes[-1]
         if half_close:
             writes.pop()
@@ -330,8 +489,8 @@ class Link:
 
     def _steer_reading(self) -> None:
         """Read on, or not."""
-        reads = self.session.reading and not self._writing_paused
-        if reads is not self._reads and not self.transport.is_closing():
+        reads = self.session.reading
+        if not self.transport.is_closing():
             self._reads = reads
             if reads:
                 self.transport.resume_reading()
@@ -349,18 +508,28 @@ class Link:
         self._now = max(self._clock(), self._timer_at)  # timers may be early
         self._timer = None
         self._timer_at = NEVER
-        if self._writing_paused:
+        if self.session.doubts(self._now):
             self._look_for_progress()
+            if not self._reads and self.protocol._unread() < MOST_PEEKED:
+                self._peek()
         if self._now >= self.session.deadline:
             self.session.handle_timeout(self._now)
         self._hand_over()
 
+    def _peek(self) -> None:
+        """Read once, though the application is behind. Over TLS, asyncio keeps the end
+        of the stream to itself while reading is paused, and then drops what is sent."""
+        if not self.transport.is_closing():
+            self._peeks = self._reads = True
+            self.transport.resume_reading()
+
     def _look_for_progress(self) -> None:
-        """Its pongs cannot be read meanwhile, but what a peer takes shows its life."""
-        backlog = self.transport.get_write_buffer_size()
-        if backlog < self._backlog:
+        """A peer that takes what was sent before a ping is alive: its pong takes as
+        long as all of that."""
+        look = look_at(self.transport, self.protocol._bytes_sent)
+        if self._look is not None and look.shows_progress_since(self._look):
             self.session.handle_progress()
-        self._backlog = backlog
+        self._look = look
 
     # --- inside: commands without waiting, and waiting
 
@@ -378,9 +547,17 @@ class Link:
 
     def _more(self) -> Waiter:
         """What to await, until an input brings more to receive."""
+        self._streak = 0
         if not self._inside:
             self._flush()
         self._receiver.begin()
+        return self._receiver
+
+    def _after_turn(self) -> Waiter:
+        """What to await, for the next turn of the loop, instead of receiving."""
+        self._streak = 0
+        self._receiver.begin()
+        self._loop.call_soon(self._receiver.wake_now)
         return self._receiver
 
     async def _wait(self) -> None:
@@ -413,15 +590,14 @@ def _ignore(connection: Link, message: object) -> None:
     """Take the place of a function that has failed."""
 
 
-def _shared_by(
-    loop: asyncio.AbstractEventLoop,
-) -> tuple[memoryview, Callable[[], float]]:
-    """The buffer and the clock of a loop."""
-    shared = _shared.get(loop)
-    if shared is None:
-        shared = memoryview(bytearray(READ_SIZE)), _clock_of(loop)
-        _shared[loop] = shared
-    return shared
+def _turn_of(loop: asyncio.AbstractEventLoop) -> Turn:
+    """What the connections of a loop share."""
+    found = _turns.get(loop)
+    turn = None if found is None else found()
+    if turn is None:
+        turn = Turn()
+        _turns[loop] = weakref.ref(turn)
+    return turn
 
 
 def _clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import inspect
 
-from ..exceptions import ConnectionClosed, InvalidHeader
+from ..exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHeader
 from ..headers import build_www_authenticate_basic, parse_authorization_basic
 from ..protocol import CLOSED, CONNECTING, OPEN
 from ..server import ServerProtocol
@@ -93,10 +93,12 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the loss of the connection; only the event loop calls this."""
-        super().connection_lost(exc)
-        if self.server.handler is None and self.session.was_open:
-            self._log("connection closed: %s", self.close_code)
-        self.server._remove(self)
+        try:
+            super().connection_lost(exc)
+        finally:
+            if self.session.was_open:
+                self._log_end()
+            self.server._remove(self)
 
     # --- inside
 
@@ -113,7 +115,18 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
 
     def _log_failure(self) -> None:
         exc = self.protocol.handshake_exc
-        self._log("opening handshake failed: %s", exc or "connection lost")
+        if exc is None and self.response is not None:  # a hook has refused it
+            status = self.response.status_code
+            self._log("connection refused: HTTP %d", status)
+        else:
+            self._log("opening handshake failed: %s", exc or "connection lost")
+
+    def _log_end(self) -> None:
+        exc = self.session.close_exc
+        if isinstance(exc, ConnectionClosedOK):
+            self._log("connection closed: %s", self.close_code)
+        else:
+            self._log("connection closed: %s: %s", self.close_code, exc)
 
     async def _shake_hands(
         self,
@@ -126,6 +139,11 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             response = await self._decide(process_request, process_response)
         except Exception as exc:
             return self._apologise(exc)
+        except BaseException:  # the program ends, or this task only
+            if self._waits_for_response():
+                self._respond(self.respond(503, "The server is shutting down.\n"))
+                self.flush()
+            raise
         return self._answer(response, server_header)
 
     def _answer(self, response: Response, server_header: str | None) -> bool:
@@ -190,19 +208,24 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         """Run the handler, and close the connection after it."""
         try:
             await handler(self)
-        except ConnectionClosed as exc:
-            if self.protocol.state is not CLOSED:  # another one, of the handler's
-                self.logger.error("connection handler failed: %s", exc)
-            await self.close(1011)
         except Exception as exc:
-            self.logger.error("connection handler failed", exc_info=exc)
+            if not _tells_of_closing(exc):
+                self.logger.error("connection handler failed", exc_info=exc)
+            elif self.protocol.state is not CLOSED:  # another one, of the handler's
+                self.logger.error("connection handler failed: %s", exc)
             await self.close(1011)
         except asyncio.CancelledError:  # the program ends
             self._begin_close(1001)
             raise
+        except BaseException as exc:
+            if self._loop.is_closed():  # the interpreter throws away what is left
+                raise
+            if not isinstance(exc, (KeyboardInterrupt, SystemExit)):
+                self.logger.error("connection handler failed", exc_info=exc)
+            self._begin_close(1011)
+            raise
         else:
             await self.close()
-        self._log("connection closed: %s", self.close_code)
 
     def _go_away(self, code: int, reason: str) -> None:
         """Close because the server ends. A request that is being thought about gets
@@ -274,6 +297,15 @@ def _checker(credentials: Any) -> Callable[[str, str], bool]:
         return found
 
     return check
+
+
+def _tells_of_closing(exc: BaseException) -> bool:
+    """Whether it is ``ConnectionClosed``, or a group of nothing else, as task groups
+    raise it."""
+    parts = getattr(exc, "exceptions", None)
+    if isinstance(parts, tuple) and parts and isinstance(exc, Exception):
+        return all(map(_tells_of_closing, parts))
+    return isinstance(exc, ConnectionClosed)
 
 
 async def _result(value: Any) -> Any:

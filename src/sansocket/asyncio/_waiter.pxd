@@ -9,4 +9,4 @@ cdef class Waiter:
     cdef object _message
 
     cdef begin(self)
-    cdef wake(self)
+    cdef wake(self, bint soon)

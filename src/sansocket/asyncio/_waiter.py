@@ -44,18 +44,23 @@ class Waiter:
         self.waiting = True
         self._done = self._cancelled = False
 
-    def wake(self) -> None:
-        """Let the task go on: now, unless another one is running."""
+    def wake(self, soon: bool) -> None:
+        """Let the task go on: now, unless another one is running, or ``soon``, which is
+        in the next turn of the loop."""
         if self._done:
             return
         self._done = True
         callback, self._callback = self._callback, None
         if callback is None:
             return
-        if self._context is not None and current_task(self._loop) is None:
+        if not soon and self._context is not None and current_task(self._loop) is None:
             self._context.run(callback, self)
         else:
             self._loop.call_soon(callback, self, context=self._context)
+
+    def wake_now(self) -> None:
+        """Let the task go on, as a callback of the event loop."""
+        self.wake(False)
 
     # --- what tasks call
 

@@ -9,4 +9,3 @@ cdef class Connection(Link):
     cdef _check_receiver(self)
     @cython.locals(frame=bytes)
     cdef _send_shared(self, SharedMessage message)
-    cdef bint _must_wait(self, Py_ssize_t size) except -1

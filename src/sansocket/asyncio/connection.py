@@ -8,7 +8,7 @@ from typing import cast
 
 from ..exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
 from ..protocol import CLOSED, CONNECTING
-from ._link import Link
+from ._link import MOST_STREAK, Link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,8 +112,11 @@ class Connection(Link):
 
     @property
     def bytes_to_write(self) -> int:
-        """About how many bytes wait until the network takes them."""
-        return self._unsent + self.transport.get_write_buffer_size()
+        """How many bytes wait until the network takes them; 0 once it is lost."""
+        if self._lost:
+            return 0
+        unsent = self.protocol._bytes_sent - self._flushed
+        return unsent + self.transport.get_write_buffer_size()
 
     @property
     def stats(self) -> Stats:
@@ -162,12 +165,14 @@ class Connection(Link):
         fin = False
         while not fin:
             self._check_receiver()
+            self._check_stream()
             found = self.session.next_part(self._time(), decode)
             if found is None:
                 await self._wait_for_more()
                 continue
             self._flush_soon()
             part, fin = found
+            self._streaming = None if fin else asyncio.current_task()
             if part:
                 yield part
 
@@ -208,8 +213,8 @@ class Connection(Link):
                 self.session._send(message, text, compress)
             except InvalidState as exc:
                 await self._refuse(exc)
-            if self._must_wait(len(message)):
-                await self._drain()
+            if self._queued():
+                await self._give_way()
         elif isinstance(message, Mapping):
             raise TypeError("a message of parts must not be a mapping")
         elif isinstance(message, (Iterable, AsyncIterable)):
@@ -251,9 +256,9 @@ class Connection(Link):
             if self.protocol.state is CLOSED:
                 raise self.session.close_exc from exc
             raise
-        self._unsent += len(message) + 2  # an empty message has a header too
-        if not self._inside or self._unsent >= self._write_high:
-            self._flush()
+        if self._inside:
+            self._answers = True
+        self._queued()
 
     # --- pings
 
@@ -281,7 +286,8 @@ class Connection(Link):
         if self._pings is None:
             self._pings = {}
         self._pings[ping] = waiter
-        self._flush()
+        if self._queued():
+            await self._give_way()
         return waiter
 
     async def pong(self, data: DataLike = b"") -> None:
@@ -295,11 +301,13 @@ class Connection(Link):
             ProtocolError: if the payload is too long.
 
         """
+        payload = _to_bytes(data)
         try:
-            self.protocol.send_pong(_to_bytes(data))
+            self.protocol.send_pong(payload)
         except InvalidState as exc:
             await self._refuse(exc)
-        self._flush()
+        if self._queued():
+            await self._give_way()
 
     # --- closing
 
@@ -342,16 +350,20 @@ class Connection(Link):
         """Receive a message; at a normal end stop who is iterating."""
         while True:
             self._check_receiver()
-            message = self.session.next_message(self._time(), decode)
-            if message is not None:
-                self._flush_soon()  # it may have read a ping, or go on reading
-                return message
-            if self.session._is_closed():
-                exc = self.session.close_exc
-                if iterating and isinstance(exc, ConnectionClosedOK):
-                    raise StopAsyncIteration
-                raise exc
-            waiter = self._more()
+            if self._streak == MOST_STREAK:
+                waiter = self._after_turn()
+            else:
+                message = self.session.next_message(self._time(), decode)
+                if message is not None:
+                    self._streak += 1
+                    self._flush_soon()  # it may have read a ping, or go on reading
+                    return message
+                if self.session._is_closed():
+                    exc = self.session.close_exc
+                    if iterating and isinstance(exc, ConnectionClosedOK):
+                        raise StopAsyncIteration
+                    raise exc
+                waiter = self._more()
             try:
                 await waiter
             finally:
@@ -367,6 +379,13 @@ class Connection(Link):
         finally:
             waiter.waiting = False
 
+    def _check_stream(self) -> None:
+        """See that no other task is in the middle of a message."""
+        task: asyncio.Task[Any] | None = self._streaming
+        if task is None or task.done() or task is asyncio.current_task():
+            return
+        raise ConcurrencyError("another task receives this message in parts")
+
     def _check_receiver(self) -> None:
         if self._receiver.waiting:
             raise ConcurrencyError("another task is receiving already")
@@ -374,15 +393,6 @@ class Connection(Link):
             raise ConcurrencyError("messages are handed to on_message")
 
     # --- inside: sending
-
-    def _must_wait(self, size: int) -> bool:
-        """See that a message is written; tell whether the peer is slow."""
-        self._unsent += size + 2  # an empty message has a header too
-        if self._unsent >= self._write_high:
-            self._flush()
-        else:
-            self._flush_soon()
-        return self._writing_paused
 
     def _send_shared(self, message: SharedMessage) -> None:
         """Send what many get, if this one can get it now."""
@@ -393,13 +403,6 @@ class Connection(Link):
             self.transport.write(frame)
         elif not frame:
             self._flush()
-
-    async def _drain(self) -> None:
-        """Wait until the peer has taken enough."""
-        while self._writing_paused and not self._lost:
-            await self._wait()
-            if self._lost:
-                raise self.session.close_exc
 
     async def _send_parts(
         self,
@@ -431,8 +434,8 @@ class Connection(Link):
             self.session.send_fragment(part, fin, text=text, compress=compress)
         except InvalidState as exc:
             await self._refuse(exc)
-        if self._must_wait(len(part)):
-            await self._drain()
+        if self._queued():
+            await self._give_way()
 
     # --- inside: the end
 

@@ -88,7 +88,7 @@ class Server:
         self._closing = False
         self._connections: set[ServerConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiters: list[asyncio.Future[None]] = []  # for the end
+        self._end = asyncio.Event()  # all is closed and done
 
     # --- questions
 
@@ -117,14 +117,23 @@ class Server:
         await self._running().start_serving()
 
     async def serve_forever(self) -> None:
-        """Accept connections until cancelled; ``close()`` cancels it too.
+        """Accept connections until this is cancelled or ``close()`` is called.
+
+        When it is cancelled it closes the server, connections included, and waits until
+        they are closed and the handlers have returned.
 
         Raises:
-            asyncio.CancelledError: at the end.
+            asyncio.CancelledError: at the end, also if ``close()`` was called before.
 
         """
-        await self.start_serving()
-        await self._wait()
+        try:
+            if not self._closing:
+                await self.start_serving()
+            await self._end.wait()
+        except asyncio.CancelledError:
+            self.close()
+            await self.wait_closed()
+            raise
         raise asyncio.CancelledError
 
     def close(
@@ -142,7 +151,9 @@ class Server:
 
         """
         Close(code, reason).serialize()
-        self._closing = True
+        if not self._closing:
+            self._closing = True
+            self.logger.info("server closing")
         if self._listener is not None:
             self._listener.close()
         if close_connections:
@@ -152,8 +163,7 @@ class Server:
 
     async def wait_closed(self) -> None:
         """Wait until it is closed, connections are gone and handlers returned."""
-        if not self._ended():
-            await self._wait()
+        await self._end.wait()
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self._begin().__await__()
@@ -175,6 +185,8 @@ class Server:
     async def _begin(self) -> Self:
         if self._listener is None:
             self._listener = await self._listen(lambda: self._make_connection(self))
+            for sock in self._listener.sockets:
+                self.logger.info("server listening on %s", _name_of(sock))
         return self
 
     def _running(self) -> asyncio.Server:
@@ -216,25 +228,15 @@ class Server:
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # it was logged, or has ended the program
         self._check_end()
 
-    def _ended(self) -> bool:
-        return self._closing and not self._connections and not self._tasks
-
     def _check_end(self) -> None:
-        if self._ended():
-            for waiter in self._waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
-
-    async def _wait(self) -> None:
-        """Wait for the end."""
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters.remove(waiter)
+        if self._closing and not self._connections and not self._tasks:
+            if not self._end.is_set():
+                self.logger.info("server closed")
+            self._end.set()
 
 
 def serve(
@@ -384,6 +386,15 @@ def unix_serve(
 
     """
     return serve(handler, unix=True, path=path, **kwargs)
+
+
+def _name_of(sock: socket) -> str:
+    """Where a socket listens, as one would write it."""
+    address = sock.getsockname()
+    if not isinstance(address, tuple):
+        return str(address)  # the path of a Unix socket
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _listen(host: Any, port: int | None, kwargs: dict[str, Any]) -> Listen:
