@@ -68,6 +68,7 @@ cdef class Link:
     cpdef _call(self, function)
     @cython.locals(count=int)
     cdef _call_back(self)
+    cdef _end_program(self, exc)
     cdef _fail_pings(self)
     cdef _finish_pings(self)
     @cython.locals(

@@ -227,10 +227,7 @@ class Link:
         return self.transport.can_write_eof()  # messages may still be answered
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the loss of the connection; only the event loop calls this.
-
-        Whatever functions of the application raise meanwhile, all of it is done.
-        """
+        """Take the loss of the connection; only the event loop calls this."""
         self._lost = True
         self._lost_by = exc
         self._writing_paused = self.session.stuck = False
@@ -242,11 +239,9 @@ class Link:
         self._finish_pings()
         self._fail_pings()
         self._wake_waiters()
-        try:
-            self._hand_over()
-        finally:
-            if self._on_close is not None and self.session.was_open:
-                self._call(self._on_close)
+        self._hand_over()
+        if self._on_close is not None and self.session.was_open:
+            self._call(self._on_close)
 
     def pause_writing(self) -> None:
         """Hold back whoever sends; only the event loop calls this."""
@@ -276,6 +271,8 @@ class Link:
         self._inside = True
         try:
             self._wake()
+        except (KeyboardInterrupt, SystemExit) as exc:  # of the task that was woken
+            self._end_program(exc)
         finally:
             self._inside = False
             self._flush()
@@ -296,9 +293,9 @@ class Link:
         """Call a function of the application; if it fails, so does the connection."""
         try:
             function(self)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit) as exc:
             self._begin_close(1011)
-            raise
+            self._end_program(exc)
         except BaseException as exc:
             self.logger.error("connection handler failed", exc_info=exc)
             self._begin_close(1011)
@@ -326,16 +323,21 @@ class Link:
                 assert self._on_message is not None
                 self._answers = False
                 self._on_message(self, message)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit) as exc:
             self._on_message = _ignore
             self._begin_close(1011)
-            raise
+            self._end_program(exc)
         except BaseException as exc:
             told = isinstance(exc, (ConnectionClosed, InvalidState))
             if not told or self.protocol.state is OPEN:
                 self.logger.error("connection handler failed", exc_info=exc)
             self._on_message = _ignore
             self._begin_close(1011)
+
+    def _end_program(self, exc: BaseException) -> None:
+        """Raise what ends the program where every event loop lets it pass: uvloop
+        keeps what protocols raise to itself. What is due here is done first."""
+        self._loop.call_soon(_raise, exc)
 
     def _call_again(self) -> None:
         """Hand over the messages that were held back."""
@@ -588,6 +590,10 @@ class Link:
 
 def _ignore(connection: Link, message: object) -> None:
     """Take the place of a function that has failed."""
+
+
+def _raise(exc: BaseException) -> None:
+    raise exc
 
 
 def _turn_of(loop: asyncio.AbstractEventLoop) -> Turn:

@@ -93,12 +93,10 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the loss of the connection; only the event loop calls this."""
-        try:
-            super().connection_lost(exc)
-        finally:
-            if self.session.was_open:
-                self._log_end()
-            self.server._remove(self)
+        super().connection_lost(exc)
+        if self.session.was_open:
+            self._log_end()
+        self.server._remove(self)
 
     # --- inside
 
@@ -139,11 +137,6 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             response = await self._decide(process_request, process_response)
         except Exception as exc:
             return self._apologise(exc)
-        except BaseException:  # the program ends, or this task only
-            if self._waits_for_response():
-                self._respond(self.respond(503, "The server is shutting down.\n"))
-                self.flush()
-            raise
         return self._answer(response, server_header)
 
     def _answer(self, response: Response, server_header: str | None) -> bool:
@@ -214,18 +207,28 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             elif self.protocol.state is not CLOSED:  # another one, of the handler's
                 self.logger.error("connection handler failed: %s", exc)
             await self.close(1011)
-        except asyncio.CancelledError:  # the program ends
-            self._begin_close(1001)
+        except asyncio.CancelledError:
             raise
         except BaseException as exc:
-            if self._loop.is_closed():  # the interpreter throws away what is left
-                raise
-            if not isinstance(exc, (KeyboardInterrupt, SystemExit)):
-                self.logger.error("connection handler failed", exc_info=exc)
-            self._begin_close(1011)
+            if not self._loop.is_closed():  # or the interpreter clears what is left
+                if not isinstance(exc, (KeyboardInterrupt, SystemExit)):
+                    self.logger.error("connection handler failed", exc_info=exc)
+                self._begin_close(1011)
             raise
         else:
             await self.close()
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        """See that nothing is left of the handler, or of hooks, that were cancelled:
+        perhaps before they began."""
+        if not task.cancelled():
+            task.exception()  # it was logged, or ends the program
+        if self._waits_for_response():
+            self._respond(self.respond(503, "The server is shutting down.\n"))
+            self._log_failure()
+        elif self.server.handler is not None and self.protocol.state is OPEN:
+            self._begin_close(1001)
+        self.server._task_done(task)
 
     def _go_away(self, code: int, reason: str) -> None:
         """Close because the server ends. A request that is being thought about gets

@@ -220,7 +220,7 @@ class Server:
             work = self._run(connection)
         task = connection._task = connection._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._task_done)
+        task.add_done_callback(connection._task_done)
 
     async def _run(self, connection: ServerConnection) -> None:
         if await connection._shake_hands(**self._hooks) and self.handler is not None:
@@ -228,8 +228,6 @@ class Server:
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # it was logged, or has ended the program
         self._check_end()
 
     def _check_end(self) -> None:

@@ -1,0 +1,305 @@
+"""Whatever ends a handler, a server or a loop: what is due at an end is done."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sansocket import ConnectionClosed, InvalidStatus
+from sansocket.asyncio import ServerConnection, broadcast, connect, serve
+from tests.core.support import CLOSE, FIN, TEXT
+
+from .conftest import LOOPS
+from .support import Run, echo, opened, serving, until
+
+FAILED = "connection handler failed"
+# The test's own peer, when the loop stops in the middle.
+UNCLOSED = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+class Odd(BaseException):
+    """What ends neither the program nor a task."""
+
+
+class Group(Exception):
+    """As ``ExceptionGroup``, which Python 3.10 does not have."""
+
+    def __init__(self, *exceptions: Exception) -> None:
+        super().__init__("several")
+        self.exceptions = exceptions
+
+
+class TestHandlers:
+    @pytest.mark.parametrize("exc", [Odd, GeneratorExit, Group])
+    def test_that_end_with_anything(
+        self, run: Run, exc: Any, may_log_errors: list[str]
+    ) -> None:
+        may_log_errors.append(FAILED)
+
+        async def handler(connection: ServerConnection) -> None:
+            await connection.recv()
+            raise exc
+
+        async def main() -> None:
+            async with serving(handler) as (server, _):
+                async with await opened(server) as peer:
+                    peer.send_frame(FIN | TEXT, b"go")
+                    assert await peer.read_frame() == (FIN | CLOSE, b"\x03\xf3")
+                    peer.send_frame(FIN | CLOSE, b"\x03\xf3")
+                await until(lambda: not server._connections and not server._tasks)
+
+        run(main())
+
+    def test_that_end_with_a_group_of_closed_connections(
+        self, run: Run, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def handler(connection: ServerConnection) -> None:
+            try:
+                await connection.recv()
+            except ConnectionClosed as exc:
+                raise Group(exc, Group(exc)) from None
+
+        async def main() -> None:
+            async with serving(handler) as (server, _):
+                async with await opened(server) as peer:
+                    peer.send_frame(FIN | CLOSE, b"\x03\xe8")
+                    await peer.read_all()
+                await until(lambda: not server._tasks)
+
+        run(main())
+        assert not [one for one in caplog.records if one.levelno > logging.INFO]
+
+    @UNCLOSED
+    @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+    @pytest.mark.parametrize("moment", ["at once", "message", "loss"])
+    @pytest.mark.parametrize("loop", sorted(LOOPS))
+    def test_that_end_the_program(self, loop: str, kind: Any, moment: str) -> None:
+        """``asyncio.run()`` ends with what the handler raised."""
+
+        async def handler(connection: ServerConnection) -> None:
+            try:
+                if moment != "at once":
+                    await connection.recv()
+            finally:
+                raise kind
+
+        async def main() -> None:
+            async with (
+                serving(handler, close_timeout=0.01) as (server, _),
+                await opened(server) as peer,
+            ):
+                if moment == "message":
+                    peer.send_frame(FIN | TEXT)
+                elif moment == "loss":
+                    peer.writer.transport.abort()
+                await asyncio.sleep(5)
+                raise AssertionError("the program goes on")
+
+        run_to_its_end(LOOPS[loop], main, kind)
+
+    def test_that_are_cancelled_with_all_else(
+        self, run: Run, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """While a hook thinks about the request: it gets an answer."""
+
+        async def think(connection: ServerConnection, request: Any) -> None:
+            await asyncio.Event().wait()
+
+        async def main() -> None:
+            async with serving(process_request=think) as (server, url):
+                connecting = asyncio.ensure_future(connect(url).__aenter__())
+                await until(lambda: server._tasks)
+                for task in server._tasks:
+                    task.cancel()
+                with pytest.raises(InvalidStatus) as excinfo:
+                    await connecting
+                assert excinfo.value.response.status_code == 503
+
+        run(main())
+
+
+class TestCallbacks:
+    @pytest.mark.parametrize("exc", [asyncio.CancelledError, Odd, ValueError])
+    @pytest.mark.parametrize("name", ["on_open", "on_message", "on_close"])
+    def test_that_raise_anything(
+        self, run: Run, name: str, exc: Any, may_log_errors: list[str]
+    ) -> None:
+        may_log_errors.append(FAILED)
+        closed: list[Any] = []
+
+        def fail(*args: Any) -> None:
+            raise exc
+
+        options: dict[str, Any] = {
+            "on_message": lambda connection, message: None,
+            "on_close": closed.append,
+            name: fail,
+        }
+
+        async def main() -> None:
+            async with serving(None, **options) as (server, _):
+                async with await opened(server) as peer:
+                    peer.send_frame(FIN | TEXT)
+                    code = b"\x03\xf3"
+                    if name == "on_close":
+                        code = b"\x03\xe8"
+                        peer.send_frame(FIN | CLOSE, code)
+                    assert await peer.read_frame() == (FIN | CLOSE, code)
+                await until(lambda: not server._connections)
+            assert len(closed) == (name != "on_close")
+
+        run(main())
+
+    @UNCLOSED
+    @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+    @pytest.mark.parametrize("name", ["on_open", "on_message", "on_close"])
+    @pytest.mark.parametrize("loop", sorted(LOOPS))
+    def test_that_end_the_program(self, loop: str, name: str, kind: Any) -> None:
+        def fail(*args: Any) -> None:
+            raise kind
+
+        options: dict[str, Any] = {"on_message": lambda connection, message: None}
+        options[name] = fail
+
+        async def main() -> None:
+            async with (
+                serving(None, close_timeout=0.01, **options) as (server, _),
+                await opened(server) as peer,
+            ):
+                peer.send_frame(FIN | TEXT)
+                if name == "on_close":
+                    peer.writer.transport.abort()
+                await asyncio.sleep(5)
+                raise AssertionError("the program goes on")
+
+        run_to_its_end(LOOPS[loop], main, kind)
+
+
+class TestServer:
+    def test_closed_before_it_serves_for_ever(self, run: Run) -> None:
+        async def main() -> None:
+            server = await serve(echo, "127.0.0.1", 0)
+            server.close()
+            with pytest.raises(asyncio.CancelledError):
+                await server.serve_forever()
+            server = await serve(echo, "127.0.0.1", 0)
+            serving_for_ever = asyncio.ensure_future(server.serve_forever())
+            server.close()
+            with pytest.raises(asyncio.CancelledError):
+                await serving_for_ever
+
+        run(main())
+
+    def test_cancelled_while_it_serves_for_ever(self, run: Run) -> None:
+        async def main() -> None:
+            server = await serve(echo, "127.0.0.1", 0)
+            task = asyncio.ensure_future(server.serve_forever())
+            async with await opened(server) as peer:
+                task.cancel()
+                assert await peer.read_frame() == (FIN | CLOSE, b"\x03\xe9")
+                assert not server.is_serving()
+                assert not task.done()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not server._connections
+            await server.wait_closed()
+
+        run(main())
+
+    def test_its_log(self, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+        async def main() -> None:
+            async with serve(echo, "127.0.0.1", 0) as server:
+                port = next(iter(server.sockets)).getsockname()[1]
+                assert caplog.messages == [f"server listening on 127.0.0.1:{port}"]
+            assert caplog.messages[1:] == ["server closing", "server closed"]
+            server.close()
+            assert len(caplog.messages) == 3
+
+        run(main())
+
+    def test_a_refusal_is_logged_by_its_status(
+        self, run: Run, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def refuse(connection: ServerConnection, request: Any) -> Any:
+            return connection.respond(404, "Not here.\n")
+
+        async def main() -> None:
+            async with serving(process_request=refuse) as (_, url):
+                with pytest.raises(InvalidStatus):
+                    await connect(url)
+
+        run(main())
+        assert "connection refused: HTTP 404" in caplog.messages
+        assert not [text for text in caplog.messages if "connection lost" in text]
+
+
+def test_broadcasts_to_a_member_that_was_just_reset(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with serving() as (server, _), await opened(server) as peer:
+            (connection,) = server.connections
+            peer.writer.transport.abort()
+            for _ in range(1000):
+                broadcast([connection], "news")
+            await connection.wait_closed()
+
+    run(main())
+    assert not [one for one in caplog.records if one.levelno > logging.INFO]
+
+
+class OwnTime(asyncio.SelectorEventLoop):
+    """A loop with a clock of its own."""
+
+    def time(self) -> float:
+        return super().time()
+
+
+@pytest.mark.parametrize("new_loop", [*filter(None, LOOPS.values()), OwnTime])
+def test_sec_15_loops_are_not_kept(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def main() -> None:
+        async with serving() as (_, url), connect(url) as client:
+            await client.send("hello")
+            assert await client.recv() == "hello"
+
+    loop = new_loop()
+    loop.run_until_complete(main())
+    loop.close()
+    kept = weakref.ref(loop)
+    del loop
+    gc.collect()
+    assert kept() is None
+
+
+def run_to_its_end(
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None,
+    main: Callable[[], Any],
+    kind: type[BaseException],
+) -> None:
+    """Do what ``asyncio.run()`` does, and see that it ends."""
+    if new_loop is None:
+        pytest.skip("uvloop is not installed")
+    loop = new_loop()
+    loop.set_exception_handler(lambda _, context: None)
+    try:
+        with pytest.raises(kind):
+            loop.run_until_complete(main())
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        ending = asyncio.wait(tasks, timeout=10) if tasks else asyncio.sleep(0)
+        loop.run_until_complete(ending)
+        assert all(task.done() for task in tasks)
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+        del loop
+        gc.collect()
