@@ -23,7 +23,8 @@ LAYERS = {
         "exceptions",
     ],
     2: [
-        *("_kernels", "_date", "datastructures", "headers", "_bodies", "http11"),
+        *("_kernels", "_date", "datastructures", "headers", "_bodies"),
+        *("_heads", "http11"),
         *("_responses", "uri", "closing", "_header", "frames", "stats"),
     ],
     3: [
