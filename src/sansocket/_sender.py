@@ -233,7 +233,7 @@ class FrameSender(FrameParser):
         if self._client or self.debug or not self._is_straight():
             self._send_data(message.opcode, message.data, True, None)
             return b""
-        if self.extensions:
+        if self._deflates():
             extension: Any = self.extensions[0]
             frame, size = message.deflated(extension)
             extension.sent_alone(len(message.data), size)
@@ -268,7 +268,7 @@ class FrameSender(FrameParser):
         if self._is_straight():
             if self.debug:
                 self._log_frame(first, data)
-            if compressed and self.extensions:
+            if compressed and self._deflates():
                 self._queue_deflated(first, data)
             else:
                 self._queue_frame(first, data)
@@ -281,6 +281,14 @@ class FrameSender(FrameParser):
         if self._own_send_frame:
             return False
         return not self.extensions or extension_mode(self.extensions) != _CUSTOM
+
+    def _deflates(self) -> bool:
+        """Whether permessage-deflate, if there is nothing else, can compress."""
+        if not self.extensions:
+            return False
+        extension: Any = self.extensions[0]
+        can: bool = extension.can_deflate()
+        return can
 
     def _log_frame(self, first: int, data: BytesLike) -> None:
         self.logger.debug("> %s", _frame(first, data))

@@ -453,3 +453,23 @@ def test_d_88_folded_line(impl: Any) -> None:
     protocol = received(impl, data)
     assert protocol.handshake_exc is None
     assert protocol.events_received()[0].headers["X"] == "a b"
+
+
+def test_d_89_window_that_zlib_cannot_compress_with(impl: Any) -> None:
+    parameters = "permessage-deflate; client_max_window_bits=8"
+    data = response_bytes(("Sec-WebSocket-Extensions", parameters))
+    for package, name in ((theirs, "NegotiationError"), (impl, "NoneType")):
+        module = package.extensions.permessage_deflate
+        factory = module.ClientPerMessageDeflateFactory()
+        protocol = client_with_sample_key(package, extensions=[factory])
+        protocol.receive_data(data)
+        assert type(protocol.handshake_exc).__name__ == name
+    protocol.send_text(b"a" * 100)
+    assert protocol.data_to_send()[0][0] == FIN | TEXT
+
+
+def test_d_90_host_that_no_name_can_be(impl: Any) -> None:
+    for host in ("a..b", ".a", "a" * 64, "a.b" * 100):
+        assert theirs.uri.parse_uri(f"ws://{host}/").host == host
+        with pytest.raises(impl.exceptions.InvalidURI):
+            impl.uri.parse_uri(f"ws://{host}/")
