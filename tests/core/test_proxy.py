@@ -88,6 +88,12 @@ class TestURLs:
                 assert dataclasses.astuple(theirs) == parts, url
 
 
+def test_hosts_that_no_name_can_be(impl: ModuleType) -> None:
+    for host in ("a..b", "a" * 64, "a." * 130, ".a"):
+        with pytest.raises(impl.exceptions.InvalidProxy):
+            impl.proxy.parse_proxy(f"http://{host}:80")
+
+
 # URI, environment variables, and the proxy that they mean.
 CHOICES: list[tuple[str, dict[str, str], str | None]] = [
     ("ws://e", {}, None),
