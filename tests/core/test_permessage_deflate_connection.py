@@ -429,11 +429,11 @@ def test_spec_093_a_client_asked_for_8_bits_sends_messages_as_they_are(
             assert (chunk[0], len(chunk)) == (0x81, 5000 + 8)
             assert received(two, chunk) == [(1, data)]
         one.send_binary(data, False)
-        one.send_ping(b"")
+        one.send_pong(b"")
         one.send_continuation(data, False)
         one.send_continuation(b"", True)
         found = received(two, *one.data_to_send())
-        assert found == [(2, data), (9, b""), (0, data), (0, b"")]
+        assert found == [(2, data), (10, b""), (0, data), (0, b"")]
         two.send_text(data)
         chunk = two.data_to_send()[0]
         assert len(chunk) < 100
