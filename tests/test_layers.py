@@ -20,7 +20,7 @@ from .source import modules, walk_runtime
 LAYERS = {
     1: [
         *("version", "", "environment", "constants", "typing", "_dataclass"),
-        "exceptions",
+        *("exceptions", "_mirrored"),
     ],
     2: [
         *("_kernels", "_date", "datastructures", "headers", "_bodies"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import handshake
+from ._mirrored import names_from_elsewhere
 from .constants import CLIENT, CONNECTING, State
 from .exceptions import InvalidState
 from .http11 import ResponseParser
@@ -227,3 +228,7 @@ class ClientProtocol(Protocol):
             self.logger.debug("! handshake failed: %s", exc)
         self.send_eof()
         self._discard()
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

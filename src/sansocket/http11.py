@@ -14,6 +14,7 @@ from ._bodies import Body, choose_body, has_content, has_length
 from ._dataclass import REQUIRED, LazyFields, LazyParams, Value
 from ._date import http_date
 from ._heads import HeadParser
+from ._mirrored import names_from_elsewhere
 from .datastructures import (
     Headers,
     is_field_value,
@@ -377,3 +378,7 @@ class ResponseParser(HeadParser):
         self._headers = headers
         if self._read_body:
             self._body = choose_body(status, headers, self._max_body)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import _responses, handshake
+from ._mirrored import names_from_elsewhere
 from .constants import CONNECTING, SERVER, State
 from .exceptions import InvalidHandshake, InvalidState
 from .http11 import RequestParser
@@ -290,3 +291,7 @@ class ServerProtocol(Protocol):
         if self._method == "HEAD":
             response.body = b""
         return response
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from .._mirrored import names_from_elsewhere
 from .._options import CLIENT_LIMITS, take, with_compression
 from ..client import ClientProtocol, backoff, process_exception
 from ..exceptions import InvalidStatus, SecurityError, shown
@@ -345,3 +346,7 @@ def unix_connect(
     if uri is None:
         uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
     return connect(uri, unix=True, path=path, **kwargs)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import cast
 
+from .._mirrored import names_from_elsewhere
 from ..exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
 from ..protocol import CLOSED, CONNECTING
 from ._link import Link
@@ -451,3 +452,7 @@ async def _each(parts: Iterable[DataLike]) -> AsyncIterator[DataLike]:
 
 def _to_bytes(data: DataLike) -> BytesLike:
     return data.encode() if isinstance(data, str) else data
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 from .. import _kernels, frames
+from .._mirrored import names_from_elsewhere
 from ..exceptions import NegotiationError, ProtocolError
 from ._zstream import NO_LIMIT, Deflater, Inflater
 from .base import ClientExtensionFactory, Extension, ServerExtensionFactory
@@ -408,3 +409,7 @@ def _has_deflate(factories: Sequence[Any] | None) -> bool:
 def _check_reserved_bit(accepted: Sequence[Extension]) -> None:
     if any(extension.name == NAME for extension in accepted):
         raise NegotiationError(f"{NAME} is agreed already")
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)
