@@ -39,7 +39,8 @@ class Connection(Link):
     closed; as an asynchronous context manager it closes itself.
 
     Args:
-        protocol: the connection without I/O.
+        protocol: the connection without I/O. If it is open already, as after a
+            handshake that was done elsewhere, this class can be used as it is.
         open_timeout: seconds for the opening handshake; ``None`` for no limit.
         ping_interval: seconds between pings that keep the connection alive; ``None``
             for none.
@@ -68,6 +69,23 @@ class Connection(Link):
         logger: where this connection logs.
 
     """
+
+    # --- what the transport calls, besides what all links have
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport; only the event loop calls this."""
+        super().connection_made(transport)
+        if self._opening and self.protocol.state is not CONNECTING:
+            self._opening = False  # the handshake was done elsewhere
+            if self._on_open is not None:
+                self._call(self._on_open)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what was read; only the event loop calls this, if the class is no
+        ``asyncio.BufferedProtocol``."""
+        self._now = self._clock()
+        self.session.receive_data(data, self._now)
+        self._hand_over()
 
     # --- questions
 
