@@ -473,7 +473,7 @@ class Protocol(ConnectionStatus):
         self._pos = 0
         self._payload = None
         self._held = None
-        for extension in self.extensions:
+        for extension in self._extensions:
             if isinstance(extension, PerMessageDeflate):
                 extension.release()
 
