@@ -15,6 +15,7 @@ from setuptools.command.build_ext import build_ext
 
 # Each has a .pxd of the same name beside it, or is a .pyx with a twin in Python.
 COMPILED = [
+    "_heads",
     "_inbox",
     "_kernels",
     "_liveness",

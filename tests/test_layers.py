@@ -20,10 +20,11 @@ from .source import modules, walk_runtime
 LAYERS = {
     1: [
         *("version", "", "environment", "constants", "typing", "_dataclass"),
-        "exceptions",
+        *("exceptions", "_mirrored"),
     ],
     2: [
-        *("_kernels", "_date", "datastructures", "headers", "_bodies", "http11"),
+        *("_kernels", "_date", "datastructures", "headers", "_bodies"),
+        *("_heads", "http11"),
         *("_responses", "uri", "closing", "_header", "frames", "stats"),
     ],
     3: [

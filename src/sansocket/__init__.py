@@ -115,6 +115,7 @@ if TYPE_CHECKING:
         ExtensionParameter,
         LoggerLike,
         Origin,
+        PathLike,
         StatusLike,
         Subprotocol,
         UpgradeProtocol,
@@ -189,6 +190,7 @@ __all__ = [
     "NegotiationError",
     "Opcode",
     "Origin",
+    "PathLike",
     "PayloadTooBig",
     "PerMessageDeflate",
     "Ping",
@@ -252,7 +254,8 @@ _NAMES = {
     "stats": "Stats",
     "typing": (
         "BytesLike ConnectionOption Data DataLike ExtensionHeader ExtensionName "
-        "ExtensionParameter LoggerLike Origin StatusLike Subprotocol UpgradeProtocol"
+        "ExtensionParameter LoggerLike Origin PathLike StatusLike Subprotocol "
+        "UpgradeProtocol"
     ),
     "uri": "WebSocketURI parse_uri",
 }

@@ -239,7 +239,11 @@ def as_bytes(data: BytesLike) -> bytes:
     """
     if type(data) is bytes:
         return data
-    view = memoryview(data)
+    try:
+        view = memoryview(data)
+    except TypeError:
+        kind = type(data).__name__
+        raise TypeError(f"a bytes-like object is required, not {kind!r}") from None
     if not view.c_contiguous:
         raise BufferError("a payload must be a contiguous buffer")
     return view.tobytes()

@@ -20,7 +20,7 @@ cdef class FrameParser(_kernels.TextReader):
     cdef object __weakref__
 
     # What the other layers of the connection need too.
-    cdef public object extensions
+    cdef object _extensions
     cdef public bint debug
     cdef public bint validate_utf8
     cdef list _events
@@ -55,7 +55,8 @@ cdef class FrameParser(_kernels.TextReader):
         start=Py_ssize_t, mode=int, idle="const unsigned char *",
         busy="const unsigned char *", masked=bint, mask_bit=int, key_size=int,
         first=int, opcode=int, kind=int, length=uint64_t, left=uint64_t,
-        most=uint64_t, most_deflated=uint64_t, payload=bytes, frame=frames.Frame)
+        most=uint64_t, most_deflated=uint64_t, changed=bint, payload=bytes,
+        frame=frames.Frame)
     cdef int _parse(self, Py_ssize_t limit) except -1
     @cython.locals(room=uint64_t)
     cdef uint64_t _room_for(self, int first, int mode) noexcept

@@ -13,6 +13,8 @@ Rules of this path:
 
 from __future__ import annotations
 
+from operator import index
+
 from . import _kernels, frames
 from ._header import (
     CUSTOM,
@@ -65,7 +67,7 @@ class FrameParser(_kernels.TextReader):
         self._max_fragment = _to_limit(max_fragment)
         self._max_fragments = _to_limit(max_fragments)
         self._max_inflated = _to_limit(max_inflated_size)
-        self.extensions: Sequence[Extension] = []
+        self._extensions: list[Extension] | tuple[Extension, ...] = []
         self.validate_utf8 = True
         self.debug = False
         self._client = False
@@ -86,6 +88,21 @@ class FrameParser(_kernels.TextReader):
         self._payload: _kernels.Payload | None = None
         self._frames_received = 0
         self._messages_received = 0
+
+    @property
+    def extensions(self) -> Sequence[Extension]:
+        """Extensions in use, in the order in which they encode; a list or a tuple.
+
+        They may be replaced between messages.
+        """
+        return self._extensions
+
+    @extensions.setter
+    def extensions(self, extensions: Sequence[Extension]) -> None:
+        if isinstance(extensions, (list, tuple)):
+            self._extensions = extensions
+        else:
+            self._extensions = list(extensions)
 
     @property
     def max_message_size(self) -> int | None:
@@ -118,17 +135,24 @@ class FrameParser(_kernels.TextReader):
         pos = self._pos
         end = len(data)
         self._needed = 0
-        mode = extension_mode(self.extensions) if self.extensions else _PLAIN
-        idle = _FIRST_BYTES[mode]
-        busy = _FIRST_BYTES[3 + mode]
-        most = self._max_message
-        if self._max_fragment < most:
-            most = self._max_fragment
-        most_deflated = _slack(self._inflated_limit()) if mode == _DEFLATE else 0
+        mode = _PLAIN
+        most = most_deflated = 0
+        idle = busy = _FIRST_BYTES[mode]
+        changed = True  # whether settings may have been, by code that is not ours
         masked = not self._client
         mask_bit = 0x80 if masked else 0
         key_size = 4 if masked else 0
         while limit != 0 and self._phase == _FRAMES:
+            if changed:
+                changed = False
+                mode = extension_mode(self._extensions) if self._extensions else _PLAIN
+                idle = _FIRST_BYTES[mode]
+                busy = _FIRST_BYTES[3 + mode]
+                most = self._max_message
+                if self._max_fragment < most:
+                    most = self._max_fragment
+                if mode == _DEFLATE:
+                    most_deflated = _slack(self._inflated_limit())
             if self._payload is not None:
                 pos = self._payload.feed(buf, pos, end)
                 if self._payload.state < 0:
@@ -196,6 +220,7 @@ class FrameParser(_kernels.TextReader):
                     frame = frames.new_frame(_OPCODES[opcode], payload, True)
                     if self._own_recv_frame or self.debug:
                         self.recv_frame(frame)
+                        changed = True
                     else:
                         self._events.append(frame)
                     continue
@@ -225,6 +250,7 @@ class FrameParser(_kernels.TextReader):
                 pos = start + length
             limit -= 1
             self._deliver(first, payload, mode)
+            changed = mode == _CUSTOM or self._own_recv_frame or self.debug
         # Keep what is not parsed yet, and of the read no more than that.
         if pos == end or self._phase != _FRAMES:
             self._data = b""
@@ -315,7 +341,9 @@ class FrameParser(_kernels.TextReader):
         return inflated
 
     def _inflate_within(self, budget: int, payload: bytes, fin: bool) -> bytes:
-        extension: Any = self.extensions[0]
+        if extension_mode(self._extensions) != _DEFLATE:
+            raise RuntimeError("extensions were replaced inside a compressed message")
+        extension: Any = self._extensions[0]
         limit = budget if budget < self._max_fragment else self._max_fragment
         inflated: bytes | None
         try:
@@ -337,7 +365,7 @@ class FrameParser(_kernels.TextReader):
         most = None if first & 0x08 else _from_limit(limit)
         fits = True
         try:
-            for extension in reversed(self.extensions):
+            for extension in reversed(self._extensions):
                 frame = extension.decode(frame, max_size=most)
         except PayloadTooBig:
             fits = False
@@ -376,7 +404,7 @@ class FrameParser(_kernels.TextReader):
     def _header_error(self, pos: int) -> Any:
         """What is wrong with the header at ``pos``, if anything."""
         header = self._data[pos : pos + 14]
-        mode = extension_mode(self.extensions)
+        mode = extension_mode(self._extensions)
         compressed = self._is_compressed(header[0], mode)
         rules = HeaderRules(
             in_message=self._message != 0,
@@ -416,9 +444,10 @@ def text_error(state: int) -> InvalidUTF8:
 def _to_limit(size: int | None) -> int:
     if size is None:
         return NO_LIMIT
-    if size < 0:
+    number = int(index(size))
+    if number < 0:
         raise ValueError("a limit is a number of at least 0, or None")
-    return min(size, NO_LIMIT)
+    return min(number, NO_LIMIT)
 
 
 def _from_limit(limit: int) -> int | None:

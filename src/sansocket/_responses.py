@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._bodies import has_content
 from ._date import http_date
 from .datastructures import Headers, _from_wire, is_field_value
 from .exceptions import InvalidHandshake, InvalidHeader, InvalidHeaderValue
@@ -61,7 +62,8 @@ def reject_response(
     extra_headers: Iterable[tuple[str, str]] = (),
     connection: str = "close",
 ) -> Response:
-    """A plain-text response that refuses.
+    """A plain-text response that refuses; without the text where the status forbids
+    a body.
 
     Raises:
         ValueError: `status` is not known.
@@ -69,16 +71,15 @@ def reject_response(
     from http import HTTPStatus
 
     status = HTTPStatus(status)
-    body = text.encode()
-    headers = Headers(
-        [
-            ("Date", http_date()),
-            ("Connection", connection),
-            ("Content-Length", str(len(body))),
-            ("Content-Type", "text/plain; charset=utf-8"),
-            *extra_headers,
-        ]
-    )
+    pairs = [("Date", http_date()), ("Connection", connection)]
+    body = b""
+    if status == 205:
+        pairs.append(("Content-Length", "0"))
+    elif has_content(status):
+        body = text.encode()
+        pairs.append(("Content-Length", str(len(body))))
+        pairs.append(("Content-Type", "text/plain; charset=utf-8"))
+    headers = Headers([*pairs, *extra_headers])
     return Response(status.value, status.phrase, headers, body)
 
 

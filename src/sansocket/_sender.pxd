@@ -44,6 +44,8 @@ cdef class FrameSender(FrameParser):
     @cython.locals(opcode=int, compressed=bint)
     cdef object _queue_extended(self, int first, object data, object compress)
     cdef bint _is_straight(self) except -1
+    @cython.locals(extension=PerMessageDeflate)
+    cdef bint _deflates(self) except -1
     @cython.locals(extension=PerMessageDeflate, deflated=bytes, opcode=int,
                    inflated_sent=uint64_t, deflated_sent=uint64_t)
     cdef object _queue_deflated(self, int first, object data)

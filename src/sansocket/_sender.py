@@ -147,7 +147,7 @@ class FrameSender(FrameParser):
         """
         if self.debug:
             self.logger.debug("> %s", frame)
-        data = frame.serialize(mask=self._client, extensions=self.extensions)
+        data = frame.serialize(mask=self._client, extensions=self._extensions)
         self._queue(data)
         self._frames_sent += 1
 
@@ -207,7 +207,7 @@ class FrameSender(FrameParser):
         elif self._sending:
             raise ProtocolError("a fragmented message is not finished yet")
         first = opcode | 0x80 if fin else opcode
-        if self._own_send_frame or self.debug or self.extensions:
+        if self._own_send_frame or self.debug or self._extensions:
             self._queue_extended(first, data, compress)
         else:
             self._queue_frame(first, data)
@@ -233,8 +233,8 @@ class FrameSender(FrameParser):
         if self._client or self.debug or not self._is_straight():
             self._send_data(message.opcode, message.data, True, None)
             return b""
-        if self.extensions:
-            extension: Any = self.extensions[0]
+        if self._deflates():
+            extension: Any = self._extensions[0]
             frame, size = message.deflated(extension)
             extension.sent_alone(len(message.data), size)
         else:
@@ -268,7 +268,7 @@ class FrameSender(FrameParser):
         if self._is_straight():
             if self.debug:
                 self._log_frame(first, data)
-            if compressed and self.extensions:
+            if compressed and self._deflates():
                 self._queue_deflated(first, data)
             else:
                 self._queue_frame(first, data)
@@ -280,13 +280,21 @@ class FrameSender(FrameParser):
         """Whether nobody but permessage-deflate has to see outgoing frames."""
         if self._own_send_frame:
             return False
-        return not self.extensions or extension_mode(self.extensions) != _CUSTOM
+        return not self._extensions or extension_mode(self._extensions) != _CUSTOM
+
+    def _deflates(self) -> bool:
+        """Whether permessage-deflate, if there is nothing else, can compress."""
+        if not self._extensions:
+            return False
+        extension: Any = self._extensions[0]
+        can: bool = extension.can_deflate()
+        return can
 
     def _log_frame(self, first: int, data: BytesLike) -> None:
         self.logger.debug("> %s", _frame(first, data))
 
     def _queue_deflated(self, first: int, data: BytesLike) -> None:
-        extension: Any = self.extensions[0]
+        extension: Any = self._extensions[0]
         inflated_sent, deflated_sent = extension.inflated_sent, extension.deflated_sent
         opcode = first & 0x0F
         deflated = extension.deflate(data, first >= 0x80)
@@ -297,14 +305,14 @@ class FrameSender(FrameParser):
             raise
 
     def _send_frame_with(self, compressed: bool, frame: Frame) -> None:
-        extensions = self.extensions
+        extensions = self._extensions
         deflate = [
             (extension, extension.inflated_sent, extension.deflated_sent)
             for extension in extensions
             if isinstance(extension, PerMessageDeflate)
         ]
         if not compressed:
-            self.extensions = [
+            self._extensions = [
                 extension
                 for extension in extensions
                 if not isinstance(extension, PerMessageDeflate)
@@ -317,7 +325,7 @@ class FrameSender(FrameParser):
                 extension.forget_sent(in_message, *sizes)
             raise
         finally:
-            self.extensions = extensions
+            self._extensions = extensions
 
     def _queue_control(self, opcode: int, data: BytesLike) -> None:
         payload = _kernels.as_bytes(data)

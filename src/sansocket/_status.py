@@ -96,7 +96,7 @@ class ConnectionStatus(FrameSender):
     @property
     def stats(self) -> Stats:
         """What the connection has carried so far."""
-        deflate = [e for e in self.extensions if isinstance(e, PerMessageDeflate)]
+        deflate = [e for e in self._extensions if isinstance(e, PerMessageDeflate)]
         return Stats(
             bytes_received=self._bytes_received,
             frames_received=self._frames_received,

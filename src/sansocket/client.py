@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import handshake
+from ._mirrored import names_from_elsewhere
 from .constants import CLIENT, CONNECTING, State
 from .exceptions import InvalidState
 from .http11 import ResponseParser
@@ -31,6 +32,11 @@ class ClientProtocol(Protocol):
     ``handshake_exc`` is ``None``, the connection is open and frames go both ways.
     After each call write what ``data_to_send()`` gives.
 
+    A response that refuses comes with its body, and the end of that may never come.
+    Once ``refused`` is true, a caller who does not want to wait for more of it calls
+    ``receive_eof()``. Whatever is wrong with the body, the status is not lost:
+    ``handshake_exc`` is an ``InvalidStatus``, its cause tells what is wrong.
+
     Args:
         uri: where to, as ``parse_uri()`` gives it.
         origin: value of ``Origin``; browsers send one, others need not.
@@ -44,7 +50,7 @@ class ClientProtocol(Protocol):
         max_header_line: bytes of a header line.
         max_headers: number of header lines.
         max_head_size: bytes of the whole head of the response.
-        max_body: bytes of the body of a response that refuses.
+        max_body: bytes that are kept of the body of a response that refuses.
         validate_utf8: whether to check text messages as they arrive. Without it
             the caller must decode them and fail the connection with 1007.
         max_fragments: how many frames one message may have, empty ones included.
@@ -142,6 +148,11 @@ class ClientProtocol(Protocol):
             self._log_head(">", line, request.headers)
         self._queue_head(data)
 
+    @property
+    def refused(self) -> bool:
+        """Whether a response that refuses has come, but not yet all of its body."""
+        return self._head is not None and self._head.refused
+
     def process_response(self, response: Response) -> None:
         """Check a response (section 4.1); sets ``extensions`` and ``subprotocol``.
 
@@ -182,19 +193,19 @@ class ClientProtocol(Protocol):
             self._give_up(exc)
             return
         if response is not None:
-            self._receive_response(response, self._head.rest)
+            self._receive_response(response, self._head)
 
     def _receive_head_eof(self) -> None:
-        """A response may end with the stream; otherwise that is an error."""
+        """The body of a response may end with the stream; its head may not."""
         assert self._head is not None
         try:
             response = self._head.feed_eof()
         except Exception as exc:
             self.handshake_exc = exc
             return
-        self._receive_response(response, b"")
+        self._receive_response(response, self._head)
 
-    def _receive_response(self, response: Response, rest: bytes) -> None:
+    def _receive_response(self, response: Response, head: ResponseParser) -> None:
         self._head = None
         if self.debug:
             line = f"{response.status_code} {response.reason_phrase}"
@@ -203,9 +214,11 @@ class ClientProtocol(Protocol):
         try:
             self.process_response(response)
         except Exception as exc:
+            if exc.__cause__ is None:
+                exc.__cause__ = head.flaw
             self._give_up(exc)
         else:
-            self._start_frames(rest)
+            self._start_frames(head.rest)
 
     def _give_up(self, exc: Exception) -> None:
         """The handshake failed: half-close and ignore the rest (section 4.1)."""
@@ -215,3 +228,7 @@ class ClientProtocol(Protocol):
             self.logger.debug("! handshake failed: %s", exc)
         self.send_eof()
         self._discard()
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

@@ -23,7 +23,7 @@ OK_CLOSE_CODES = frozenset({1000, 1001, 1005})
 
 _MAX_REASON = 123  # bytes, so that the whole payload fits into a control frame
 
-_NAMES = {
+CLOSE_CODE_EXPLANATIONS = {
     1000: "OK",
     1001: "going away",
     1002: "protocol error",
@@ -40,11 +40,16 @@ _NAMES = {
     1014: "bad gateway",
     1015: "TLS handshake failure [internal]",
 }
+"""Names of close codes, for logs."""
 
 
 def may_travel(code: int) -> bool:
     """Whether a close frame may carry this code (RFC 6455, section 7.4)."""
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+
+
+EXTERNAL_CLOSE_CODES = frozenset(filter(may_travel, CLOSE_CODE_EXPLANATIONS))
+"""Codes with a name that a close frame may carry."""
 
 
 class Close:
@@ -174,5 +179,5 @@ def _describe(code: int) -> str:
     elif 4000 <= code < 5000:
         name = "private use"
     else:
-        name = _NAMES.get(code, "unknown")
+        name = CLOSE_CODE_EXPLANATIONS.get(code, "unknown")
     return f"{int(code)} ({name})"

@@ -6,6 +6,9 @@ from _codecs import utf_8_decode
 
 from . import _kernels
 from ._dataclass import REQUIRED, LazyFields, LazyParams
+from ._mirrored import names_from_elsewhere
+from .closing import CLOSE_CODE_EXPLANATIONS as CLOSE_CODE_EXPLANATIONS
+from .closing import EXTERNAL_CLOSE_CODES as EXTERNAL_CLOSE_CODES
 from .closing import OK_CLOSE_CODES, Close
 from .constants import CloseCode, Opcode
 from .exceptions import ProtocolError
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
     from .typing import BytesLike
 
 __all__ = ["OK_CLOSE_CODES", "Close", "CloseCode", "Frame", "Opcode"]
+
+# Software that knows `websockets` uses these names, and those of its older releases.
+CONT, TEXT, BINARY = DATA_OPCODES = Opcode.CONT, Opcode.TEXT, Opcode.BINARY
+CLOSE, PING, PONG = CTRL_OPCODES = Opcode.CLOSE, Opcode.PING, Opcode.PONG
+OP_CONT, OP_TEXT, OP_BINARY = DATA_OPCODES
+OP_CLOSE, OP_PING, OP_PONG = CTRL_OPCODES
 
 MAX_CONTROL_PAYLOAD = 125  # bytes (RFC 6455, section 5.5)
 
@@ -174,3 +183,7 @@ def _shorten(text: str) -> str:
     if len(text) <= _SHOWN:
         return text
     return f"{text[: _SHOWN * 2 // 3]}...{text[-_SHOWN // 3 :]}"
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

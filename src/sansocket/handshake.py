@@ -382,10 +382,17 @@ def _check_member(
 
 
 def _check_protocol(protocol: str) -> None:
-    """Accept HTTP/1.1 and what else may follow in 1.x."""
+    """Accept HTTP/1.1 and what else may follow in 1.x.
+
+    A server ignores ``Upgrade`` in HTTP/1.0 (RFC 9110, section 7.8), so such a request
+    is no upgrade, and the client is told that it needs one.
+    """
     major, _, minor = protocol.partition(".")
     if major != "HTTP/1" or minor not in set("123456789"):
-        raise InvalidProtocol(protocol)
+        exc = InvalidProtocol(protocol)
+        if protocol == "HTTP/1.0":
+            exc.status = InvalidUpgrade.status
+        raise exc
 
 
 def _check_host(index: Index, hosts: Iterable[str] | None) -> None:

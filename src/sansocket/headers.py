@@ -10,6 +10,7 @@ import binascii
 import re
 from functools import lru_cache
 
+from ._mirrored import names_from_elsewhere
 from .datastructures import TOKEN, is_token
 from .exceptions import InvalidHeaderFormat, InvalidHeaderValue
 
@@ -337,3 +338,7 @@ def build_authorization_basic(username: str, password: str) -> str:
         raise ValueError("user name can't have a colon")
     credentials = f"{username}:{password}".encode()
     return "Basic " + binascii.b2a_base64(credentials, newline=False).decode()
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

@@ -1,57 +1,25 @@
 cimport cython
 
-from . cimport _kernels
-from .datastructures cimport _from_wire, add_to_index, read_fields, write_fields
+from ._heads cimport HeadParser
+from .datastructures cimport write_fields
 
 
-cdef class _HeadParser:
-    cdef public bytes rest
-    cdef object _start
-    cdef Py_ssize_t _max_start_line
-    cdef Py_ssize_t _max_header_line
-    cdef Py_ssize_t _max_headers
-    cdef Py_ssize_t _max_head_size
-    cdef Py_ssize_t _safe_size
-    cdef bint _slow
-    cdef bint _started
-    cdef bint _skipped
-    cdef bytearray _buffer
-    cdef Py_ssize_t _searched
-    cdef Py_ssize_t _room
-    cdef list _pairs
-    cdef dict _index
-
-    cdef object _begin_head(
-        self, Py_ssize_t max_start_line, Py_ssize_t max_header_line,
-        Py_ssize_t max_headers, Py_ssize_t max_head_size)
-    @cython.locals(end=Py_ssize_t, lines=list, start=str)
-    cdef object _read_whole(self, bytes data)
-    cdef object _read_lines(self, bytes data)
-    cdef object _begin(self)
-    cdef bint _line(self, bytes line) except -1
-    cdef object _check_size(self, Py_ssize_t size)
-    cdef object _header_line(self, str line)
-    cdef object _check_content_length(self)
-    cdef object _parse_start(self, str line)
-    cdef object _start_line_too_long(self, Py_ssize_t limit)
-
-
-cdef class RequestParser(_HeadParser):
+cdef class RequestParser(HeadParser):
     cpdef object feed(self, bytes data)
+    cpdef bint asks_for_head(self) except -1
 
 
-cdef class ResponseParser(_HeadParser):
+cdef class ResponseParser(HeadParser):
     cdef Py_ssize_t _max_body
     cdef bint _read_body
     cdef int _interim
     cdef object _headers
     cdef object _body
+    cdef readonly object flaw
 
     cdef object _response(self, object headers)
     cdef object _head_complete(self, object headers)
 
 
-@cython.locals(lines=list)
-cdef list _split_lines(bytes data, Py_ssize_t end)
 @cython.locals(parts=list, method=str, target=str, protocol=str, path=str)
 cdef tuple _parse_request_line(str line)

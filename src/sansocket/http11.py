@@ -1,14 +1,8 @@
 """HTTP/1.1 requests and responses: parse one, serialise one (RFC 9112).
 
-Only what the opening handshake needs, and strict: what could be read in two ways
-is refused. A line ends with CRLF, never with LF alone; no line is folded; no space
-stands before a colon; there are no control characters. One empty line is skipped
-before a message.
-
-Parsers have a fast way for a head that arrives whole and is beyond doubt, and a
-slow way, line by line, for all else. The fast way refuses nothing but a start line:
-at any other doubt it leaves the bytes to the slow way. Thus the outcome does not
-depend on how the bytes are cut up.
+Only what the opening handshake needs. How heads are read, and how strictly, is in
+`_heads`. Of a response everything counts but its body: whatever is wrong with that, or
+with how its length is announced, the status is not lost (see `_bodies`).
 """
 
 from __future__ import annotations
@@ -16,28 +10,24 @@ from __future__ import annotations
 import re
 import sys
 
-from . import _kernels
-from ._bodies import Body, choose_body
+from ._bodies import Body, choose_body, has_content, has_length
 from ._dataclass import REQUIRED, LazyFields, LazyParams, Value
 from ._date import http_date
+from ._heads import HeadParser
+from ._mirrored import names_from_elsewhere
 from .datastructures import (
     Headers,
-    _from_wire,
-    add_to_index,
     is_field_value,
     is_token,
-    read_fields,
     replace_host,
     write_fields,
 )
 from .exceptions import (
-    HeaderLineTooLong,
-    InvalidHeaderValue,
+    InvalidHandshake,
     InvalidMessage,
     RequestLineTooLong,
     SecurityError,
     StatusLineTooLong,
-    TooManyHeaders,
     shown,
 )
 from .headers import is_host
@@ -65,7 +55,6 @@ _PROTOCOL = re.compile(r"HTTP/[0-9]\.[0-9]")
 _TARGET = re.compile(r"[\x21\x22\x24-\x7e]+")  # visible ASCII, no fragment
 _ABSOLUTE = re.compile(r"(?:https?|wss?)://([^/?]+)(.*)", re.IGNORECASE)
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (.*))?")
-_SIZE = re.compile(r"[0-9]{1,18}")
 
 _MAX_INTERIM = 10  # responses 1xx before the final one
 
@@ -143,8 +132,14 @@ class Response(Value):
         self.headers = headers
         self.body = body
 
-    def serialize(self) -> bytes:
+    def serialize(self, *, method: str | None = None) -> bytes:
         """The response as it is sent.
+
+        A body is left out where there can't be any (RFC 9110, section 6.4.1), and so
+        are the headers that tell its length where those are forbidden (section 8.6).
+
+        Args:
+            method: method of the request; None if it is neither HEAD nor CONNECT.
 
         Raises:
             ValueError: the status code or the reason phrase is not valid.
@@ -157,166 +152,28 @@ class Response(Value):
         plain = reason.isascii() and reason.isprintable()
         if not plain and not is_field_value(reason):
             raise ValueError(f"reason phrase is not valid: {reason!r}")
-        head = write_fields(f"HTTP/1.1 {code} {reason}", self.headers._list)
-        return head + self.body if self.body else head
+        pairs, body = self.headers._list, self.body
+        if code == 205 or not has_content(code, method):
+            pairs, body = _lines_without_body(self.headers, code, method), b""
+        head = write_fields(f"HTTP/1.1 {code} {reason}", pairs)
+        return head + body if body else head
+
+
+def _lines_without_body(
+    headers: Headers, code: int, method: str | None
+) -> list[tuple[str, str]]:
+    """Header lines of a response without a body, as far as they may be sent."""
+    pairs, index = headers._list, headers._index
+    framed = "content-length" in index or "transfer-encoding" in index
+    if framed and (code == 205 or not has_length(code, method)):
+        framing = ("content-length", "transfer-encoding")
+        pairs = [pair for pair in pairs if pair[0].lower() not in framing]
+    if code == 205 and has_length(code, method):  # RFC 9110, section 15.3.6
+        pairs = [*pairs, ("Content-Length", "0")]
+    return pairs
 
 
 # Parsing
-
-
-class _HeadParser:
-    """What requests and responses share: a start line, headers, an empty line.
-
-    Sizes are in bytes and don't count the CRLF of a line.
-    """
-
-    def _begin_head(
-        self,
-        max_start_line: int,
-        max_header_line: int,
-        max_headers: int,
-        max_head_size: int,
-    ) -> None:
-        self._max_start_line = max_start_line
-        self._max_header_line = max_header_line
-        self._max_headers = max_headers
-        self._max_head_size = max_head_size
-        # A head up to this size can't have a line over a limit.
-        safe = max_start_line if max_start_line < max_header_line else max_header_line
-        self._safe_size = safe if safe < max_head_size else max_head_size
-        self.rest = b""  # what came behind the message, once it is complete
-        self._start: Any = None  # what the start line was parsed to
-        # Line by line only.
-        self._slow = False  # a head is under way
-        self._started = False  # its start line is complete
-        self._skipped = False  # an empty line was skipped before it
-        self._buffer = bytearray()
-
-    # What differs
-
-    def _parse_start(self, line: str) -> Any:
-        """Parse a start line; it has no control character but HTAB."""
-        raise NotImplementedError
-
-    def _start_line_too_long(self, limit: int) -> SecurityError:
-        raise NotImplementedError
-
-    # A head that is there as a whole
-
-    def _read_whole(self, data: bytes) -> Headers | None:
-        """Read a head that is beyond doubt; None if it isn't."""
-        end = data.find(b"\r\n\r\n")
-        if end < 0 or end > self._safe_size:
-            return None
-        lines = _split_lines(data, end)
-        if lines is None or len(lines) > self._max_headers + 1 or not lines[0]:
-            return None
-        start = lines.pop(0)
-        headers = read_fields(lines)
-        if headers is not None:
-            self._start = self._parse_start(start)
-            self.rest = data[end + 4 :]
-        return headers
-
-    # Line by line
-
-    def _begin(self) -> None:
-        self._slow = True
-        self._buffer = bytearray()
-        self._searched = 0  # bytes of the buffer that are known to have no LF
-        self._started = False
-        self._skipped = False
-        self._room = self._max_head_size  # bytes that it may still have
-        self._pairs: list[tuple[str, str]] = []
-        self._index: dict[str, str | list[str]] = {}
-
-    def _read_lines(self, data: bytes) -> Headers | None:
-        """Read on; None if the head isn't complete yet."""
-        if not self._slow:
-            self._begin()
-        buffer = self._buffer
-        buffer += data
-        start = 0
-        end = buffer.find(b"\n", self._searched)
-        while end >= 0:
-            line = bytes(buffer[start:end])
-            start = end + 1
-            if self._line(line):
-                self.rest = bytes(buffer[start:])
-                self._slow = False
-                return _from_wire(self._pairs, self._index)
-            end = buffer.find(b"\n", start)
-        del buffer[:start]
-        self._searched = len(buffer)
-        self._check_size(len(buffer) - buffer.endswith(b"\r"))
-        return None
-
-    def _line(self, line: bytes) -> bool:
-        """Take a line without its LF. True if it ends the head."""
-        size = len(line) - line.endswith(b"\r")
-        self._check_size(size)
-        if size == len(line):
-            raise InvalidMessage("line ends with LF alone")
-        self._room -= size
-        if _kernels.controls(line, size):
-            raise InvalidMessage("control character in a line")
-        text = line[:size].decode("latin-1")
-        if self._started:
-            if not text:
-                return True
-            self._header_line(text)
-        elif text or self._skipped:
-            self._start = self._parse_start(text)
-            self._started = True
-        else:
-            self._skipped = True
-        return False
-
-    def _check_size(self, size: int) -> None:
-        """Refuse a line, which may be incomplete, as soon as it is too long."""
-        limit = self._max_header_line if self._started else self._max_start_line
-        if size <= limit and size <= self._room:
-            return
-        if limit > self._room:
-            limit = self._max_head_size
-            raise TooManyHeaders(f"message head exceeds {limit} bytes")
-        if self._started:
-            raise HeaderLineTooLong(f"header line exceeds {limit} bytes")
-        raise self._start_line_too_long(limit)
-
-    def _header_line(self, line: str) -> None:
-        if len(self._pairs) == self._max_headers:
-            raise TooManyHeaders(f"message has more than {self._max_headers} headers")
-        if line[0] in " \t":
-            raise InvalidMessage("header line begins with a space")
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise InvalidMessage(f"header line has no colon: {shown(line)}")
-        if not is_token(name):
-            raise InvalidMessage(f"header name is not a token: {shown(name)}")
-        value = value.strip(" \t")
-        key = name.lower()
-        add_to_index(self._index, key, value)
-        self._pairs.append((name, value))
-        if key == "content-length":
-            self._check_content_length()
-
-    def _check_content_length(self) -> None:
-        """Refuse a length that is not one number (RFC 9112, section 6.3)."""
-        value = self._index["content-length"]
-        if not isinstance(value, str):
-            raise InvalidHeaderValue("Content-Length", ", ".join(value))
-        if _SIZE.fullmatch(value) is None:
-            raise InvalidHeaderValue("Content-Length", value)
-
-
-def _split_lines(data: bytes, end: int) -> list[str] | None:
-    """Lines of ``data[:end]``; None if there is a control character in any."""
-    lines = str(data[:end], "latin-1").split("\r\n")
-    # If there are no more CR and LF than that, all of them are in pairs.
-    if _kernels.controls(data, end) != 2 * (len(lines) - 1):
-        return None
-    return lines
 
 
 def _parse_request_line(line: str) -> tuple[str, str, str, str | None]:
@@ -340,7 +197,7 @@ def _parse_request_line(line: str) -> tuple[str, str, str, str | None]:
     return method, path if path.startswith("/") else f"/{path}", protocol, match[1]
 
 
-class RequestParser(_HeadParser):
+class RequestParser(HeadParser):
     """Parses one request.
 
     Args:
@@ -389,6 +246,12 @@ class RequestParser(_HeadParser):
             replace_host(headers, authority)
         return Request(path, headers, method, protocol)
 
+    def asks_for_head(self) -> bool:
+        """Whether the method is HEAD, also of a request that was refused."""
+        if self._start is not None:
+            return bool(self._start[0] == "HEAD")
+        return self._buffer[:7].lstrip(b"\r\n").startswith(b"HEAD ")
+
     def feed_eof(self) -> None:
         """Take the end of the stream, inside or before the head.
 
@@ -409,7 +272,7 @@ def _parse_status_line(line: str) -> tuple[int, str]:
     return int(match[2]), match[3] or ""
 
 
-class ResponseParser(_HeadParser):
+class ResponseParser(HeadParser):
     """Parses one final response; interim ones (1xx but 101) are passed over.
 
     Args:
@@ -417,11 +280,16 @@ class ResponseParser(_HeadParser):
         max_header_line: largest header line.
         max_headers: largest number of header lines.
         max_head_size: largest sum of all lines.
-        max_body: largest body.
+        max_body: bytes of a body that are kept; the rest is cut off.
         read_body: ``False`` if the response ends with its head: that to a CONNECT
             (RFC 9112, section 6.3).
 
     Sizes are in bytes and don't count line ends.
+
+    Attributes:
+        rest: what came behind the response, once it is complete.
+        flaw: what is wrong with its body, or None; the response is given all the
+            same, with what came of the body.
     """
 
     def __init__(
@@ -434,11 +302,18 @@ class ResponseParser(_HeadParser):
         read_body: bool = True,
     ) -> None:
         self._begin_head(max_status_line, max_header_line, max_headers, max_head_size)
+        self._unfolds = True
         self._max_body = max_body
         self._read_body = read_body
         self._interim = 0  # how many responses were passed over
         self._headers: Headers | None = None  # once the head is complete
         self._body = Body(0)
+        self.flaw: InvalidHandshake | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the head of a response is complete that doesn't switch protocols."""
+        return self._headers is not None and self._start[0] != 101
 
     def _parse_start(self, line: str) -> Any:
         return _parse_status_line(line)
@@ -454,9 +329,8 @@ class ResponseParser(_HeadParser):
 
         Raises:
             StatusLineTooLong, HeaderLineTooLong, TooManyHeaders: over a limit.
-            SecurityError: the body is over its limit, or too many interim responses.
+            SecurityError: too many interim responses.
             InvalidMessage: not HTTP.
-            InvalidHeaderValue: the ``Content-Length`` is not a number.
         """
         while self._headers is None:
             headers = None if self._slow else self._read_whole(data)
@@ -467,23 +341,30 @@ class ResponseParser(_HeadParser):
             data = self.rest
             self.rest = b""
             self._head_complete(headers)
-        if not self._body.feed(data):
-            return None
+        try:
+            if not self._body.feed(data):
+                return None
+        except InvalidHandshake as exc:
+            self._body.flaw = exc
         self.rest = self._body.rest
         return self._response(self._headers)
 
     def feed_eof(self) -> Response:
-        """Take the end of the stream.
+        """Take the end of the stream, or of the time to wait for more of a body.
 
         Raises:
-            InvalidMessage: the response is not complete.
+            InvalidMessage: the head is not complete.
         """
-        if self._headers is not None and self._body.ends_with_stream:
-            return self._response(self._headers)
-        text = "stream ended before the end of the response"
-        raise InvalidMessage(text) from EOFError()
+        exc = InvalidMessage("stream ended before the end of the response")
+        exc.__cause__ = EOFError()
+        if self._headers is None:
+            raise exc
+        if not self._body.ends_with_stream:
+            self._body.flaw = exc
+        return self._response(self._headers)
 
     def _response(self, headers: Headers) -> Response:
+        self.flaw = self._body.flaw
         status, reason = self._start
         return Response(status, reason, headers, bytes(self._body.data))
 
@@ -497,3 +378,7 @@ class ResponseParser(_HeadParser):
         self._headers = headers
         if self._read_body:
             self._body = choose_body(status, headers, self._max_body)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 
 from . import _kernels
+from ._mirrored import names_from_elsewhere
 from ._parser import text_error
 from ._sender import SEND_EOF, STATES, to_state
 from ._status import ConnectionStatus
@@ -472,7 +473,7 @@ class Protocol(ConnectionStatus):
         self._pos = 0
         self._payload = None
         self._held = None
-        for extension in self.extensions:
+        for extension in self._extensions:
             if isinstance(extension, PerMessageDeflate):
                 extension.release()
 
@@ -494,3 +495,6 @@ class Protocol(ConnectionStatus):
 
 _LOGGERS = [logging.getLogger(f"sansocket.{side.name.lower()}") for side in Side]
 _recv_frame = Protocol.recv_frame
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

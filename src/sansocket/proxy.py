@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ._dataclass import REQUIRED, LazyFields, LazyParams, Value
+from ._mirrored import names_from_elsewhere
 from .datastructures import Headers
 from .exceptions import (
     InvalidHandshake,
@@ -224,3 +225,7 @@ class Tunnel:
     def _fail(self, text: str, cause: Exception | None) -> None:
         self.exc = InvalidProxyMessage(text)
         self.exc.__cause__ = cause
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

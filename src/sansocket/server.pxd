@@ -9,6 +9,8 @@ cdef class ServerProtocol(Protocol):
     cdef public object available_subprotocols
     cdef public object hosts
     cdef object _selector
+    cdef object _method
     cdef RequestParser _head
 
     cdef object _rejection(self, object exc)
+    cdef object _bodiless(self, object response)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import _responses, handshake
+from ._mirrored import names_from_elsewhere
 from .constants import CONNECTING, SERVER, State
 from .exceptions import InvalidHandshake, InvalidState
 from .http11 import RequestParser
@@ -96,6 +97,7 @@ class ServerProtocol(Protocol):
         self.available_subprotocols = subprotocols
         self.hosts = hosts
         self._selector = select_subprotocol
+        self._method = "GET"  # of the request that is to be answered
         self._head: RequestParser | None = None
         if state == CONNECTING:
             self._head = RequestParser(
@@ -114,6 +116,7 @@ class ServerProtocol(Protocol):
 
         """
         try:
+            self._method = request.method
             accept, extensions, subprotocol = self.process_request(request)
         except Exception as exc:
             return self._rejection(exc)
@@ -210,13 +213,14 @@ class ServerProtocol(Protocol):
             text: body, to be encoded as UTF-8.
 
         """
-        return _responses.reject_response(status, text)
+        return self._bodiless(_responses.reject_response(status, text))
 
     def send_response(self, response: Response) -> None:
         """Send the answer to a request.
 
         A 101 opens the connection: what came behind the request is then read as
-        frames, so fetch ``events_received()``. Anything else half-closes it.
+        frames, so fetch ``events_received()``. Anything else half-closes it. A body is
+        left out where there cannot be any, as in the answer to HEAD.
 
         Raises:
             InvalidState: if the handshake was decided already.
@@ -226,7 +230,10 @@ class ServerProtocol(Protocol):
         """
         if self.state != CONNECTING or self.eof_sent:
             raise InvalidState("the handshake has been answered already")
-        data = response.serialize()
+        if self._method in ("HEAD", "CONNECT"):
+            data = response.serialize(method=self._method)
+        else:
+            data = response.serialize()
         if self.debug:
             line = f"{response.status_code} {response.reason_phrase}"
             self._log_head(">", line, response.headers)
@@ -247,9 +254,12 @@ class ServerProtocol(Protocol):
         try:
             request = self._head.feed(data)
         except Exception as exc:
+            if self._head.asks_for_head():
+                self._method = "HEAD"
             self.send_response(self._rejection(exc))
             return
         if request is not None:
+            self._method = request.method
             if self.debug:
                 self._log_head("<", f"{request.method} {request.path}", request.headers)
             rest, self._head = self._head.rest, None
@@ -274,4 +284,14 @@ class ServerProtocol(Protocol):
             self.logger.error("opening handshake failed", exc_info=exc)
         elif self.debug:
             self.logger.debug("! handshake refused: %s", exc)
-        return _responses.rejection(exc)
+        return self._bodiless(_responses.rejection(exc))
+
+    def _bodiless(self, response: Response) -> Response:
+        """A response of ours, without its body if the request is HEAD."""
+        if self._method == "HEAD":
+            response.body = b""
+        return response
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

@@ -6,9 +6,9 @@ from ._liveness cimport Liveness
 from ._outbox cimport Outbox
 from .frames cimport Frame
 
-cdef double _NEVER, _LOOK_AHEAD
+cdef double _NEVER, _LOOK_AHEAD, _BODY_WAIT
 cdef Py_ssize_t _MOST_UNREAD
-cdef int _OPEN, _CLOSING, _CLOSED
+cdef int _CONNECTING, _OPEN, _CLOSING, _CLOSED
 
 
 cdef class Session(Outbox):
@@ -48,8 +48,9 @@ cdef class Session(Outbox):
     cdef _look_ahead(self, double now)
     @cython.locals(frame=Frame, opcode=int, data=bytes)
     cdef bint _read_frame(self, double now) except -1
-    cdef _read_end(self)
+    cdef _read_end(self, double now)
     @cython.locals(state=int)
     cdef _settle(self, double now)
     cdef _expect_end(self, double now)
+    cdef bint _is_refused(self) except -1
     cdef _time_out(self, str deadline)

@@ -27,7 +27,7 @@ from ._inbox import Inbox
 from ._liveness import NEVER, Liveness, Ping
 from ._outbox import Outbox, broadcast
 from .closing import Close
-from .constants import CLOSED, CLOSING, OPEN, CloseCode, Transport
+from .constants import CLOSED, CLOSING, CONNECTING, OPEN, CloseCode, Transport
 from .exceptions import ConcurrencyError
 from .frames import Frame
 from .http11 import Request
@@ -47,12 +47,17 @@ __all__ = ["Ping", "Session", "Transport", "broadcast"]
 
 # C values in the compiled form, which imported names cannot be.
 _NEVER = NEVER
-_OPEN, _CLOSING, _CLOSED = int(OPEN), int(CLOSING), int(CLOSED)
+_CONNECTING, _OPEN = int(CONNECTING), int(OPEN)
+_CLOSING, _CLOSED = int(CLOSING), int(CLOSED)
 
 # How long, in seconds, and how many bytes of frames may lie unread behind a message
 # that the application has not taken yet.
 _LOOK_AHEAD = 0.1
 _MOST_UNREAD = 65536
+
+# How long, in seconds, a client waits for the body of a response that refuses: its end
+# may never come, and the status is what matters.
+_BODY_WAIT = 1.0
 
 
 class Session(Outbox):
@@ -409,7 +414,7 @@ class Session(Outbox):
         self._look_ahead_at = _NEVER
         while not self._inbox.size:
             if not self._read_frame(now):
-                self._read_end()
+                self._read_end(now)
                 return
         if self.protocol._unread() or self._ended:
             self._look_ahead_at = now + _LOOK_AHEAD
@@ -420,7 +425,7 @@ class Session(Outbox):
         self._look_ahead_at = _NEVER
         while not self._inbox.is_full() or self.protocol._state != _OPEN:
             if not self._read_frame(now):
-                self._read_end()
+                self._read_end(now)
                 return
         self.reading = False
 
@@ -445,10 +450,12 @@ class Session(Outbox):
             self.response = event
         return True
 
-    def _read_end(self) -> None:
-        """All frames are read: then the end of the stream counts, if it came."""
+    def _read_end(self, now: float) -> None:
+        """All frames are read: then the end of the stream counts, if it came. A body
+        may have ended with it, and then there is a response."""
         if self._ended:
             self.protocol.receive_eof()
+            self._read_frame(now)
 
     # --- inside: time
 
@@ -464,6 +471,9 @@ class Session(Outbox):
         elif state == _CLOSED:
             if self.transport is Transport.KEEP:
                 self.transport = Transport.CLOSE
+        elif state == _CONNECTING:
+            if protocol._client and self._is_refused():
+                self._open_by = min(self._open_by, now + _BODY_WAIT)
         elif state == _CLOSING and not self.reading:
             self.reading = True
             self._look_ahead(now)
@@ -484,8 +494,17 @@ class Session(Outbox):
         if self._close_timeout is not None and self._close_by == _NEVER:
             self._close_by = now + self._close_timeout
 
+    def _is_refused(self) -> bool:
+        """Whether a response that refuses has come, without the end of its body."""
+        protocol: Any = self.protocol
+        return bool(getattr(protocol, "refused", False))
+
     def _time_out(self, deadline: str) -> None:
-        """Give the peer up."""
+        """Give the peer up; or only a body, if its status is known."""
+        if deadline == "opening" and self._is_refused():
+            self._ended = True
+            self._read_end(0.0)
+            return
         if self.protocol._state != _CLOSED and self.timed_out is None:
             self.timed_out = deadline
         self.transport = Transport.ABORT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any, NewType, Union
 
@@ -17,6 +18,7 @@ __all__ = [
     "ExtensionParameter",
     "LoggerLike",
     "Origin",
+    "PathLike",
     "StatusLike",
     "Subprotocol",
     "UpgradeProtocol",
@@ -33,6 +35,9 @@ DataLike = str | bytes | bytearray | memoryview
 
 LoggerLike = Union[logging.Logger, "logging.LoggerAdapter[Any]"]
 """Where a connection logs."""
+
+PathLike = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+"""Where a Unix socket is."""
 
 StatusLike = http.HTTPStatus | int
 """An HTTP status code."""

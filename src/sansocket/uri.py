@@ -12,6 +12,8 @@ __all__ = ["WebSocketURI", "parse_uri"]
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_MOST_NAME = 253  # characters of a host name (RFC 1035, section 2.3.4)
+_MOST_LABEL = 63  # and of each part of it between dots
 _IPV6 = re.compile(r"\[([0-9A-Fa-f:.]+(?:%[0-9A-Za-z\-._~%]+)?)\](?::([0-9]*))?")
 
 
@@ -92,7 +94,8 @@ def parse_uri(uri: str) -> WebSocketURI:
     """Split a WebSocket URI or IRI into its parts.
 
     A host that isn't ASCII is converted by IDNA; other such text is converted to
-    percent-encoded UTF-8.
+    percent-encoded UTF-8. A host that no name can be is refused, as the functions of
+    the socket module would fail on it.
 
     Raises:
         InvalidURI: `uri` is not valid.
@@ -144,15 +147,28 @@ def _parse_host(text: str) -> tuple[str, int | None]:
     else:
         host, _, port = text.partition(":")
         if not host.isascii():
+            if len(host) > _MOST_NAME:  # the codec would take long
+                raise ValueError("its host is too long")
             host = host.encode("idna").decode()
         host = host.lower()
         if not host or "%" in host or not is_host(host):
             raise ValueError("its host is not valid")
+    _check_labels(host)
     if not port:
         return host, None
     if not is_host(f"h:{port}"):
         raise ValueError("its port is not valid")
     return host, int(port)
+
+
+def _check_labels(host: str) -> None:
+    """Refuse what has no encoding by IDNA; an address with a zone may have none."""
+    name = host.removesuffix(".")
+    if len(name) > _MOST_NAME:
+        raise ValueError("its host is too long")
+    for label in name.split("."):
+        if not 0 < len(label) <= _MOST_LABEL:
+            raise ValueError("part of its host between dots is empty or too long")
 
 
 def _check_ipv6(text: str) -> str:

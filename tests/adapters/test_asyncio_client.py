@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import pytest
@@ -43,6 +43,15 @@ async def serving_reference(handler: Any = echo, **options: Any) -> Any:
 def serving(request: pytest.FixtureRequest) -> Serving:
     """Serve with our server, or with that of the ``websockets`` package."""
     return support.serving if request.param == "ours" else serving_reference
+
+
+class ShiftedLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock can be put forward."""
+
+    shift = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.shift
 
 
 class TestMessages:
@@ -174,6 +183,41 @@ class TestHandshake:
                 assert info.value.response.body == b"no\n"
 
         run(main())
+
+    @pytest.mark.parametrize(("timeout", "passes"), [(0.5, 0.6), (None, 1), (9, 1)])
+    def test_refused_with_a_body_that_does_not_end(
+        self, timeout: float | None, passes: float
+    ) -> None:
+        """The status is not lost, neither to the opening timeout nor without one."""
+        loop = ShiftedLoop()
+
+        class Refused(ClientConnection):
+            def buffer_updated(self, nbytes: int) -> None:
+                super().buffer_updated(nbytes)
+                loop.shift += passes
+
+        async def refuse(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\nno")
+            await reader.read()
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+        async def main() -> None:
+            async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+                options: Any = {"create_connection": Refused, "open_timeout": timeout}
+                with pytest.raises(InvalidStatus) as info:
+                    await connect(url_of(server), **options)
+                assert info.value.response.status_code == 403
+                assert info.value.response.body == b"no"
+            me = asyncio.current_task()
+            await until(lambda: asyncio.all_tasks() == {me})
+
+        loop.run_until_complete(main())
+        loop.close()
 
     def test_subprotocol_that_was_not_offered(self, run: Run) -> None:
         def add(connection: Any, request: Any, response: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sansocket import (
     ConnectionClosedError,
     HeaderLineTooLong,
-    InvalidHandshake,
+    InvalidStatus,
     Request,
     SecurityError,
     ServerProtocol,
@@ -74,10 +74,11 @@ def test_of_bodies(run: Run) -> None:
 
     async def main() -> None:
         async with serving(process_request=refuse) as (_, url):
-            with pytest.raises(InvalidHandshake, match="403"):
-                await connect(url, max_body=100)
-            with pytest.raises(SecurityError, match="exceeds 99 bytes"):
-                await connect(url, max_body=99)
+            for limit in (100, 99):
+                with pytest.raises(InvalidStatus, match="403") as info:
+                    await connect(url, max_body=limit)
+                assert info.value.response.body == b"a" * limit
+                assert isinstance(info.value.__cause__, SecurityError) is (limit == 99)
 
     run(main())
 

@@ -28,6 +28,22 @@ def response(impl: Any, data: bytes, cut: int = 0, **limits: int) -> Any:
     return _parse(impl, impl.http11.ResponseParser(**limits), data, cut)
 
 
+def flawed(impl: Any, data: bytes, **limits: int) -> tuple[Any, str, str]:
+    """A response whose body is flawed, however it is cut, and the class and the text
+    of the exception that says so."""
+    found = None
+    for cut in (0, 1, 2, 3, 7, max(1, len(data) // 2)):
+        parser = impl.http11.ResponseParser(**limits)
+        parsed, _ = _parse(impl, parser, data, cut)
+        assert not isinstance(parsed, str), (parsed, data)
+        assert isinstance(parser.flaw, impl.exceptions.InvalidHandshake), data
+        seen = parsed, type(parser.flaw).__name__, str(parser.flaw)
+        found = found or seen
+        assert seen == found, (cut, data)
+    assert found is not None
+    return found
+
+
 def every_cut(impl: Any, parse: Callable[..., Any], data: bytes, **limits: int) -> Any:
     """Parse with various cuts and make sure that nothing depends on them."""
     whole = parse(impl, data, **limits)

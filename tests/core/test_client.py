@@ -258,6 +258,109 @@ def test_spec_049_body_until_the_end_of_the_stream(impl: ModuleType) -> None:
     assert protocol.data_to_send() == [b""]
 
 
+def test_the_status_is_known_before_the_body(impl: ModuleType) -> None:
+    """A caller need not wait for the end of a body, which may never come."""
+    for lines, body in (
+        *(((), b""), ((), b"so far"), (("Content-Length: 9",), b"so far")),
+        (("Content-Length: abc",), b"so far"),
+        (("Transfer-Encoding: chunked",), b"6\r\nso far"),
+    ):
+        protocol = client(impl)
+        head = reply(103) + reply(403, *lines)
+        protocol.receive_data(head[:-1])
+        assert not protocol.refused
+        protocol.receive_data(head[-1:])
+        assert protocol.refused, lines
+        protocol.receive_data(body)
+        assert protocol.refused, lines
+        assert protocol.events_received() == []
+        assert protocol.handshake_exc is None
+        protocol.receive_eof()
+        assert not protocol.refused
+        (response,) = protocol.events_received()
+        assert (response.status_code, response.body) == (403, body[-6:])
+        error: Any = protocol.handshake_exc
+        assert type(error) is impl.exceptions.InvalidStatus
+        assert error.response is response
+        assert protocol.state.name == "CLOSED"
+    for data in (b"", response_bytes()[:-1], response_bytes(), reply(103), b"x\n"):
+        protocol = client(impl)
+        protocol.receive_data(data)
+        assert not protocol.refused
+
+
+def test_what_is_wrong_with_a_body_does_not_hide_the_status(impl: ModuleType) -> None:
+    """What came of it is there, and the cause tells the rest."""
+    chunked = "Transfer-Encoding: chunked"
+    limit = {"max_body": 3}
+    for options, lines, body, got, cause in (
+        (limit, ("Content-Length: 4",), b"abcd", b"abc", "SecurityError"),
+        (limit, ("Content-Length: 4",), b"a", b"a", "SecurityError"),
+        (limit, ("Content-Length: 3",), b"abcd", b"abc", "NoneType"),
+        (limit, (), b"abcd", b"abc", "SecurityError"),
+        (limit, (chunked,), b"2\r\nab\r\n2\r\ncd", b"abc", "SecurityError"),
+        ({}, ("Content-Length: 4",), b"abc", b"abc", "InvalidMessage"),
+        ({}, (chunked,), b"2\r\nab\r\nx\r\n", b"ab", "InvalidMessage"),
+        ({}, (chunked,), b"2\r\nab\r\n", b"ab", "InvalidMessage"),
+        ({}, (chunked, "Content-Length: 1"), b"1\r\na\r\n0", b"a", "InvalidMessage"),
+        ({}, ("Content-Length: abc",), b"abc", b"abc", "InvalidHeaderValue"),
+        ({}, ("Content-Length: 1, 2",), b"abc", b"abc", "InvalidHeaderValue"),
+        ({}, ("Content-Length: 1",) * 2, b"abc", b"a", "NoneType"),
+        ({}, ("Transfer-Encoding: br",), b"abc", b"abc", "InvalidHeaderValue"),
+    ):
+        for code in (401, 503):
+            for size in (1, 1000):
+                protocol = client(impl, **options)
+                data = reply(code, *lines, body=body)
+                for start in range(0, len(data), size):
+                    protocol.receive_data(data[start : start + size])
+                protocol.receive_eof()
+                (response,) = protocol.events_received()
+                assert (response.status_code, response.body) == (code, got), lines
+                error = protocol.handshake_exc
+                assert type(error) is impl.exceptions.InvalidStatus
+                assert error.response is response
+                assert type(error.__cause__).__name__ == cause, (lines, body)
+
+
+def test_a_body_without_end_ends_at_its_limit(impl: ModuleType) -> None:
+    """SEC-08: the handshake is over then, whatever still comes."""
+    protocol = client(impl, max_body=1000)
+    protocol.receive_data(reply(500))
+    for _ in range(1000):
+        assert protocol.handshake_exc is None
+        protocol.receive_data(b"x")
+    protocol.receive_data(b"x")
+    assert protocol.handshake_exc.response.body == b"x" * 1000
+    assert_given_up(protocol, "InvalidStatus")
+
+
+def test_framing_headers_of_an_upgrade_mean_nothing(impl: ModuleType) -> None:
+    """RFC 9110, section 8.6, and RFC 9112, section 6.3: nor those of a folded line."""
+    for lines in (
+        [("Content-Length", "5")],
+        [("Content-Length", "abc")],
+        [("Content-Length", "1"), ("Content-Length", "2")],
+        [("Content-Length", "1, 2"), ("Transfer-Encoding", "x")],
+        [("Transfer-Encoding", "chunked")],
+        [("X", "a\r\n b"), ("Content-Length", "a\r\n\tb")],
+    ):
+        protocol = client(impl)
+        protocol.receive_data(response_bytes(*lines) + plain(FIN | TEXT, b"Hello"))
+        assert protocol.handshake_exc is None, lines
+        assert protocol.events_received()[1].data == b"Hello"
+
+
+def test_a_folded_line_counts(impl: ModuleType) -> None:
+    """RFC 9112, section 5.2: its value is what the handshake is checked against."""
+    for name, value in RESPONSE_HEADERS:
+        others = [pair for pair in RESPONSE_HEADERS if pair[0] != name]
+        for folded, opens in ((f"\r\n {value}", True), (f"{value}\r\n x", False)):
+            protocol = client(impl)
+            protocol.receive_data(response_bytes((name, folded), headers=others))
+            assert (protocol.handshake_exc is None) is opens, (name, folded)
+
+
 def test_spec_049_interim_responses(impl: ModuleType) -> None:
     """SPEC-049: they are passed over, and are no events."""
     interim = reply(100) + reply(103, "Link: </a>")

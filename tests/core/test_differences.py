@@ -18,7 +18,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from . import test_differences_handshake, test_differences_proxy
+from . import (
+    test_differences_handshake,
+    test_differences_names,
+    test_differences_proxy,
+)
 from .reference import PAGE, ROWS, needs_release, outcome, theirs
 from .support import (
     BINARY,
@@ -455,7 +459,11 @@ def test_d_39_log(impl: Any) -> None:
 
 def test_page_and_tests_have_the_same_rows() -> None:
     found = {*INCOMING, *test_differences_handshake.REQUESTS}
-    others = (test_differences_handshake, test_differences_proxy)
+    others = (
+        test_differences_handshake,
+        test_differences_names,
+        test_differences_proxy,
+    )
     for module in (globals(), *map(vars, others)):
         for name in module:
             if match := re.match(r"test_d_(\d+)_", name):

@@ -86,6 +86,7 @@ REQUESTS = {
     "D-44": Case(
         (start("GET / HTTP/2.0"), start("GET / HTTP/0.9")), "only half-closes", "505"
     ),
+    "D-85": Case((start("GET / HTTP/1.0"),), "505", "426"),
     "D-45": Case((start("G\x01T / HTTP/1.1"), start("G[T / HTTP/1.1")), "405", "400"),
     "D-46": Case(
         (
@@ -410,3 +411,65 @@ def test_d_80_answer_that_does_not_fit(impl: Any) -> None:
         error = received(package, data, extensions=[factory]).handshake_exc
         assert isinstance(error, package.exceptions.NegotiationError)
         assert type(error).__name__ == name
+
+
+def test_d_86_bodies_that_must_not_be_sent(impl: Any) -> None:
+    for method, status in (("HEAD", 405), ("GET", 204), ("GET", 205), ("GET", 304)):
+        for package in (theirs, impl):
+            protocol = package.server.ServerProtocol()
+            protocol.receive_data(start(f"{method} / HTTP/1.1"))
+            response = protocol.accept(protocol.events_received()[0])
+            if method == "GET":
+                response = protocol.reject(status, "hello")
+            protocol.send_response(response)
+            _, pairs, body = parse_head(protocol.data_to_send()[0])
+            length = dict(pairs).get("Content-Length")
+            if package is theirs:
+                assert length == str(len(body)) != "0"
+            else:
+                assert body == b""
+                assert (length is None) is (status in (204, 304))
+                assert status != 205 or length == "0"
+
+
+def test_d_87_refusal_with_a_flaw_in_its_body(impl: Any) -> None:
+    for lines, body in (
+        ("Content-Length: 5", b"abc"),
+        ("Content-Length: 5000000", b"abc"),
+        ("Content-Length: abc", b"abc"),
+        ("Transfer-Encoding: chunked", b"3\r\nabc\r\nx\r\n"),
+    ):
+        data = f"HTTP/1.1 403 x\r\n{lines}\r\n\r\n".encode() + body
+        assert type(received(theirs, data).handshake_exc).__name__ == "InvalidMessage"
+        error = received(impl, data).handshake_exc
+        assert type(error) is impl.exceptions.InvalidStatus
+        assert (error.response.status_code, error.response.body) == (403, b"abc")
+        assert isinstance(error.__cause__, impl.exceptions.InvalidHandshake)
+
+
+def test_d_88_folded_line(impl: Any) -> None:
+    data = response_bytes(("X", "a\r\n b"))
+    assert type(received(theirs, data).handshake_exc).__name__ == "InvalidMessage"
+    protocol = received(impl, data)
+    assert protocol.handshake_exc is None
+    assert protocol.events_received()[0].headers["X"] == "a b"
+
+
+def test_d_89_window_that_zlib_cannot_compress_with(impl: Any) -> None:
+    parameters = "permessage-deflate; client_max_window_bits=8"
+    data = response_bytes(("Sec-WebSocket-Extensions", parameters))
+    for package, name in ((theirs, "NegotiationError"), (impl, "NoneType")):
+        module = package.extensions.permessage_deflate
+        factory = module.ClientPerMessageDeflateFactory()
+        protocol = client_with_sample_key(package, extensions=[factory])
+        protocol.receive_data(data)
+        assert type(protocol.handshake_exc).__name__ == name
+    protocol.send_text(b"a" * 100)
+    assert protocol.data_to_send()[0][0] == FIN | TEXT
+
+
+def test_d_90_host_that_no_name_can_be(impl: Any) -> None:
+    for host in ("a..b", ".a", "a" * 64, "a.b" * 100):
+        assert theirs.uri.parse_uri(f"ws://{host}/").host == host
+        with pytest.raises(impl.exceptions.InvalidURI):
+            impl.uri.parse_uri(f"ws://{host}/")

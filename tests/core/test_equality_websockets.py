@@ -287,7 +287,6 @@ REQUESTS = [
     VALID,
     VALID.replace(b"GET", b"POST"),
     VALID.replace(b"GET", b"get"),
-    VALID.replace(b"HTTP/1.1", b"HTTP/1.0"),
     VALID.replace(b"/chat", b"//a?b=c&d#"[:-1]),
     VALID.replace(b": ", b":\t \t"),
     VALID.replace(b"Host", b"hOST"),

@@ -114,15 +114,84 @@ def test_sec_29_members_are_matched_as_a_whole(impl: Any) -> None:
 
 
 def test_methods_and_protocols(impl: Any) -> None:
-    """SPEC-001, SPEC-002: 405 with Allow, 505."""
+    """SPEC-001, SPEC-002: 405 with Allow, 426, 505."""
     data = request_bytes()
     _, head, _ = serve(impl, data.replace(b"GET", b"POST", 1))
     assert head[0] == "405"
     assert "Allow: GET" in head
-    assert status_of(impl, data.replace(b"HTTP/1.1", b"HTTP/1.0", 1)) == "505"
+    _, head, _ = serve(impl, data.replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+    assert head[0] == "426"
+    assert {"Upgrade: websocket", "Connection: Upgrade, close"} < {*head}
     assert status_of(impl, data.replace(b"HTTP/1.1", b"HTTP/2.0", 1)) == "505"
     assert status_of(impl, data.replace(b"HTTP/1.1", b"HTTP/1.2", 1)) == "101"
     assert status_of(impl, data.replace(b"GET", b"get", 1)) == "405"
+
+
+def test_no_body_answers_head(impl: Any) -> None:
+    """RFC 9110, section 9.3.2: not ours, nor the application's; lengths stay."""
+    text = "Content-Length: 5"
+    for data, status, answer in (
+        (request_bytes(), "405", None),
+        (request_bytes().replace(b"HTTP/1.1", b"HTTP/1.0", 1), "405", None),
+        (request_bytes(("X : y", "z")), "400", None),
+        (request_bytes(("X", "y" * 9000)), "431", None),
+        (b"\r\nGET /" + b"a" * 9000, "414", None),
+        (b"GET / a HTTP/1.1\r\n", "400", None),
+        (request_bytes(), "200", (200, "hello")),
+        (request_bytes(), "404", (404, "hello")),
+    ):
+        for method, body in ((b"HEAD", False), (b"POST", True), (b"GET", True)):
+            protocol = impl.server.ServerProtocol()
+            protocol.receive_data(data.replace(b"GET", method, 1))
+            for request in protocol.events_received():
+                if answer is None:
+                    response = protocol.accept(request)
+                else:
+                    headers = impl.datastructures.Headers({"Content-Length": "5"})
+                    parts = answer[0], "x", headers, answer[1].encode()
+                    response = impl.http11.Response(*parts)
+                protocol.send_response(response)
+            head, _, rest = b"".join(protocol.data_to_send()).partition(b"\r\n\r\n")
+            if status == "405" and method == b"GET":
+                continue
+            assert head[9:12].decode() == status, (method, data[:40])
+            assert (rest != b"") is body, (method, data[:40])
+            assert b"Content-Length: " in head
+            assert answer is None or text in head.decode()
+
+
+def test_no_body_where_a_status_forbids_it(impl: Any) -> None:
+    """RFC 9110, sections 8.6 and 15: ours and the application's."""
+    for status, length in ((204, None), (304, None), (205, "0"), (200, "5")):
+        protocol = impl.server.ServerProtocol()
+        protocol.receive_data(request_bytes())
+        response = protocol.reject(status, "hello")
+        assert response.body == (b"hello" if status == 200 else b"")
+        assert response.headers.get("Content-Length") == length
+        assert ("Content-Type" in response.headers) is (status == 200)
+        headers = impl.datastructures.Headers({"Content-Length": "5", "A": "b"})
+        own = impl.http11.Response(status, "x", headers, b"hello")
+        for answer in (response, own):
+            protocol = impl.server.ServerProtocol()
+            protocol.receive_data(request_bytes())
+            protocol.send_response(answer)
+            head, _, body = protocol.data_to_send()[0].partition(b"\r\n\r\n")
+            assert body == (b"hello" if status == 200 else b"")
+            if status == 204:
+                assert b"Content-Length" not in head
+            elif status == 205:
+                assert b"Content-Length: 0" in head
+                assert b"Content-Length: 5" not in head
+
+
+def test_a_request_of_another_parser_asks_for_head(impl: Any) -> None:
+    protocol = impl.server.ServerProtocol()
+    headers = impl.datastructures.Headers(Host="a")
+    request = impl.http11.Request("/", headers, "HEAD")
+    response = protocol.accept(request)
+    assert (response.status_code, response.body) == (405, b"")
+    protocol.send_response(protocol.reject(403, "no"))
+    assert protocol.data_to_send()[0].endswith(b"\r\n\r\n")
 
 
 def test_spec_026_sec_26_a_body_is_refused(impl: Any) -> None:

@@ -45,10 +45,28 @@ def cont(impl: ModuleType, data: bytes, **flags: bool) -> Any:
 
 
 def test_sec_20_window_bits_are_checked(impl: ModuleType) -> None:
-    """SPEC-093, SEC-20: zlib can't compress with a window of 8 bits."""
-    for bits in ((7, 15), (16, 15), (15, 8), (15, 16), (0, 9), (-9, 15)):
+    """SEC-20."""
+    for bits in ((7, 15), (16, 15), (15, 7), (15, 16), (0, 9), (-9, 15)):
         with pytest.raises(ValueError, match="max_window_bits"):
             new(impl, False, False, *bits)
+
+
+def test_spec_093_a_window_of_8_bits_is_not_compressed_with(impl: ModuleType) -> None:
+    """SPEC-093: frames pass as they are; in the other direction nothing changes."""
+    extension = new(impl, False, False, 15, 8)
+    for frame in (
+        text(impl, b"a" * 500, fin=False),
+        cont(impl, b"b" * 500),
+        text(impl, b"c"),
+    ):
+        assert extension.encode(frame) is frame
+    assert (extension.inflated_sent, extension.deflated_sent) == (0, 0)
+    with pytest.raises(ValueError, match="8 bits"):
+        extension.deflate(b"a", True)
+    with pytest.raises(ValueError, match="8 bits"):
+        extension.deflate_alone(b"a")
+    frame = new(impl, False, False, 15, 15).encode(text(impl, b"a" * 500))
+    assert extension.decode(frame).data == b"a" * 500
 
 
 def test_attributes_and_repr(impl: ModuleType) -> None:
@@ -330,17 +348,17 @@ def test_factories_agree_like_the_reference(impl: ModuleType) -> None:
                 continue
             config = (*server, None, require)
             ours = negotiated(impl, client, config)
+            if server[3] == 8 and client[3] is not None and client[2] != 8:
+                assert ours != "NegotiationError"  # D-89
+                continue
             assert ours == negotiated(theirs, client, config), (client, config)
 
 
 def test_spec_093_a_client_that_is_asked_for_8_bits(impl: ModuleType) -> None:
-    """SPEC-085, SPEC-091, SPEC-093: a server may ask for them; this client can't obey.
-
-    Its offer has no way to say so, and going on would exceed what was agreed.
-    """
+    """SPEC-085, SPEC-091, SPEC-093: a server may ask for them, and it obeys."""
     for client in ((False, False, None, True), (False, False, None, 12)):
-        found = negotiated(impl, client, (False, False, None, 8))
-        assert found == "NegotiationError"
+        *_, mine, others = negotiated(impl, client, (False, False, None, 8))
+        assert (mine, others) == ((False, False, 15, 8), (False, False, 8, 15))
 
 
 def test_spec_083_not_twice(impl: ModuleType) -> None:

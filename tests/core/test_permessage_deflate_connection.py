@@ -412,12 +412,30 @@ def test_spec_092_what_the_server_does_not_repeat_binds_nobody(
     assert seen(two.extensions[0], "remote", "local") == (True, 11, True, 9)
 
 
-def test_spec_093_a_client_asked_for_8_bits_fails_the_handshake(
+def test_spec_093_a_client_asked_for_8_bits_sends_messages_as_they_are(
     impl: ModuleType,
 ) -> None:
-    """SPEC-052, SPEC-085, SPEC-093: it would exceed them, so it gives up at once."""
-    one, two = shake_hands(impl, (False, False, None, True), (False, False, None, 8))
-    assert "client_max_window_bits=8" in str(one.handshake_exc)
-    assert isinstance(one.handshake_exc, impl.exceptions.NegotiationError)
-    assert one.data_to_send() == [b""]
-    assert two.extensions[0].remote_max_window_bits == 8
+    """SPEC-093: also in fragments; those of the server are compressed."""
+    for offered in (True, 9, 15):
+        config = (False, False, None, offered)
+        one, two = shake_hands(impl, config, (False, False, None, 8))
+        assert one.handshake_exc is None
+        assert one.extensions[0].local_max_window_bits == 8
+        assert two.extensions[0].remote_max_window_bits == 8
+        data = b"a" * 5000
+        for compress in (None, True, False):
+            one.send_text(data, compress=compress)
+            chunk = one.data_to_send()[0]
+            assert (chunk[0], len(chunk)) == (0x81, 5000 + 8)
+            assert received(two, chunk) == [(1, data)]
+        one.send_binary(data, False)
+        one.send_pong(b"")
+        one.send_continuation(data, False)
+        one.send_continuation(b"", True)
+        found = received(two, *one.data_to_send())
+        assert found == [(2, data), (10, b""), (0, data), (0, b"")]
+        two.send_text(data)
+        chunk = two.data_to_send()[0]
+        assert len(chunk) < 100
+        assert received(one, chunk) == [(1, data)]
+        assert one.stats.inflated_sent == 0

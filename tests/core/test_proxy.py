@@ -88,6 +88,12 @@ class TestURLs:
                 assert dataclasses.astuple(theirs) == parts, url
 
 
+def test_hosts_that_no_name_can_be(impl: ModuleType) -> None:
+    for host in ("a..b", "a" * 64, "a." * 130, ".a"):
+        with pytest.raises(impl.exceptions.InvalidProxy):
+            impl.proxy.parse_proxy(f"http://{host}:80")
+
+
 # URI, environment variables, and the proxy that they mean.
 CHOICES: list[tuple[str, dict[str, str], str | None]] = [
     ("ws://e", {}, None),
@@ -207,6 +213,10 @@ class TestTunnel:
             # Lengths mean nothing here (RFC 9110, section 9.3.6).
             head(b"Content-Length: 5", start=OK),
             head(b"Transfer-Encoding: chunked", start=OK),
+            head(b"Content-Length: abc", start=OK),
+            head(b"Content-Length: 1", b"Content-Length: 2", start=OK),
+            head(b"Content-Length: 1", b"Transfer-Encoding: x", start=OK),
+            head(b"Via: a", b" b", start=OK),
         ]
         for answer in answers:
             for tunnel in cuts(impl, answer):
@@ -215,8 +225,13 @@ class TestTunnel:
                 assert tunnel.response.status_code in (200, 204)
 
     def test_refused(self, impl: ModuleType) -> None:
-        for status in (b"101", b"302", b"407", b"503"):
-            answer = head(b"Content-Length: 5", start=b"HTTP/1.1 " + status + b" No")
+        """Whatever is wrong with the body."""
+        for status, length in (
+            *((b"101", b"5"), (b"302", b"5"), (b"407", b"5"), (b"503", b"5")),
+            *((b"407", b"abc"), (b"403", b"99999999"), (b"407", b"1, 2")),
+        ):
+            line = b"Content-Length: " + length
+            answer = head(line, start=b"HTTP/1.1 " + status + b" No")
             for tunnel in cuts(impl, answer + b"why"):
                 assert type(tunnel.exc) is impl.exceptions.InvalidProxyStatus
                 assert tunnel.exc.response is tunnel.response
@@ -227,7 +242,6 @@ class TestTunnel:
         answers = [
             b"SSH-2.0-x\r\n",
             b"HTTP/1.1 200 OK\n\n",
-            head(b"Content-Length: x", start=OK),
             b"HTTP/1.1 200 " + b"x" * 9000,
             head(start=OK) + b"a server that speaks first",
         ]

@@ -44,6 +44,9 @@ REFUSED = [
     ("wss://[h/", "InvalidURI", "IPv6"),
     ("/é", "InvalidURI", "ASCII"),
     ("/a b", "InvalidURI", "space"),
+    (f"wss://{'a' * 300}/", "InvalidURI", "too long"),
+    ("wss://a..b/", "InvalidURI", "empty"),
+    (f"//{'a' * 64}.b/", "InvalidURI", "too long"),
 ]
 
 

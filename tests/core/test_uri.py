@@ -6,6 +6,10 @@ import dataclasses
 from types import ModuleType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import FORMS
 
 from .table import each
 
@@ -123,6 +127,43 @@ def test_spec_041_the_reason_is_told(impl: ModuleType, uri: str, reason: str) ->
     with pytest.raises(impl.exceptions.InvalidURI) as caught:
         impl.uri.parse_uri(uri)
     assert caught.value.msg == reason
+
+
+LONG = ".".join(["a" * 63] * 3)  # 191 characters
+
+
+def test_hosts_that_no_name_can_be(impl: ModuleType) -> None:
+    """They have no encoding by IDNA, at which the socket module would fail."""
+    for host in (
+        *("a" * 64, "a" * 300, "a..b", ".a", ".", "..", "a..", "a." + "b" * 64),
+        *(f"{LONG}.{'a' * 62}", f"{'a.' * 128}", "é" * 300, "é." + "a" * 64),
+        *("a\u3002\u3002b", "é" * 60, "é.." + "a", "\u3002é", "%2e", "a%2e%2eb"),
+        *(f"[fe80::1%25{'a' * 64}]", "[fe80::1%25a..b]", f"[fe80::1%{'a.' * 130}]"),
+    ):
+        for uri in (f"ws://{host}", f"wss://u:p@{host}:1/x"):
+            with pytest.raises(impl.exceptions.InvalidURI) as caught:
+                impl.uri.parse_uri(uri)
+            assert str(caught.value).isascii()
+
+
+def test_hosts_that_names_can_be(impl: ModuleType) -> None:
+    for host in (
+        *("a" * 63, "a" * 63 + ".b", "a.", "_a.b", f"{LONG}.{'a' * 61}", "1.2.3.4"),
+        *("xn--e-ya.fr", f"{LONG}.{'a' * 61}.", "a-", "[fe80::1%25eth0.1]"),
+    ):
+        found = impl.uri.parse_uri(f"ws://{host}/").host
+        assert found == host.strip("[]").replace("%25", "%")
+        found.encode("idna")  # does not raise
+
+
+@given(st.lists(st.sampled_from(["a" * 62, "a", ".", "é", "\u3002", "-", "ß", "_"])))
+def test_what_is_accepted_can_be_encoded(pieces: list[str]) -> None:
+    for form in FORMS.values():
+        try:
+            found = form.uri.parse_uri(f"ws://{''.join(pieces)}/").host
+        except form.exceptions.InvalidURI:
+            continue
+        assert found.encode("idna").decode() == found
 
 
 def test_spec_041_resource_name(impl: ModuleType) -> None:

@@ -94,14 +94,16 @@ def test_the_frame_is_built_once(impl: Any) -> None:
 
 def test_each_kind_of_compression_is_built_once(impl: Any) -> None:
     kind = impl.extensions.permessage_deflate.PerMessageDeflate
-    bits = (15, 15, 10)
+    bits = (15, 15, 10, 8)
     protocols = [opened(impl, "server", [kind(False, False, 15, n)]) for n in bits]
     sessions = sessions_of(impl, [*protocols, opened(impl, "server")])
     message = "many words, " * 100
     frames = chunks(impl, sessions, message)
     assert frames[0] is frames[1]
     assert frames[2] is not frames[0]
-    assert len(frames[0]) < 100 < len(message) < len(frames[3])
+    assert len(frames[0]) < 100 < len(message) < len(frames[4])
+    assert frames[3] is frames[4]  # zlib has no window of 8 bits
+    assert protocols[3].stats.deflated_sent == 0
     stats = protocols[0].stats
     assert (stats.inflated_sent, stats.deflated_sent) == (1200, len(frames[0]) - 2)
     assert (stats.messages_sent, stats.bytes_sent) == (1, len(frames[0]))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.core.handshake_support import reply
 from tests.core.support import (
     BINARY,
     CLOSE,
@@ -513,6 +514,43 @@ class TestOpening:
     def test_no_limit(self, impl: Any, clock: Clock) -> None:
         end = server(impl, clock, impl.server.ServerProtocol(), open_timeout=None)
         assert end.session.deadline == FOREVER
+
+    def test_a_refusal_whose_body_does_not_end(self, impl: Any, clock: Clock) -> None:
+        """Its status is known; the rest of its body gets a moment, and no more."""
+        for timeout, moment in ((10, 1), (None, 1), (0.5, 0.5)):
+            uri = impl.uri.parse_uri("ws://example.com/")
+            protocol = impl.client.ClientProtocol(uri)
+            end = client(impl, clock, protocol, open_timeout=timeout)
+            end.session.send_request(protocol.connect(), clock.now)
+            began = clock.now
+            end.session.receive_data(reply(403)[:-1], began)
+            end.session.receive_data(reply(403)[-1:] + b"no", began)
+            assert end.session.deadline == began + moment
+            clock.advance(moment / 2)
+            end.session.receive_data(b"!", clock.now)
+            assert end.session.deadline == began + moment
+            assert end.session.response is None
+            wait(clock, moment / 2, end)
+            response: Any = end.session.response
+            assert response.body == b"no!"
+            assert type(protocol.handshake_exc) is impl.exceptions.InvalidStatus
+            assert protocol.handshake_exc.response is response
+            assert end.session.timed_out is None
+            assert end.session.transport.name == "CLOSE"
+            assert end.session.closed
+
+    def test_a_refusal_that_ends_with_the_stream(self, impl: Any, clock: Clock) -> None:
+        for lost in (False, True):
+            uri = impl.uri.parse_uri("ws://example.com/")
+            end = client(impl, clock, impl.client.ClientProtocol(uri))
+            end.session.receive_data(reply(503, body=b"so"), clock.now)
+            end.session.receive_data(b"rry", clock.now)
+            if lost:
+                end.session.handle_loss(clock.now)
+            else:
+                end.session.receive_eof(clock.now)
+            assert end.session.response.body == b"sorry"
+            assert end.session.protocol.handshake_exc.response is end.session.response
 
     def test_refused(self, impl: Any, clock: Clock) -> None:
         end = server(impl, clock, impl.server.ServerProtocol())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from .._mirrored import names_from_elsewhere
 from .._options import CLIENT_LIMITS, take, with_compression
 from ..client import ClientProtocol, backoff, process_exception
 from ..exceptions import InvalidStatus, SecurityError, shown
@@ -78,6 +79,14 @@ class ClientConnection(Connection, asyncio.BufferedProtocol):
                 raise self.protocol.handshake_exc from self._lost_by
             raise self.protocol.handshake_exc
         self._log("connection open")
+
+    def _refusal(self) -> Exception | None:
+        """Why the server has refused, though the body of its response may not have
+        come; None if it has not."""
+        if self.protocol.refused:
+            self.protocol.receive_eof()
+        exc = self.protocol.handshake_exc
+        return exc if isinstance(exc, InvalidStatus) else None
 
 
 class connect:
@@ -220,6 +229,7 @@ class connect:
         self._logger = logger or logging.getLogger("sansocket.client")
         self._class = create_connection or ClientConnection
         self._max_redirects = max_redirects
+        self._refused: Exception | None = None  # why, if the latest attempt was
         self._network = Network(proxy, user_agent_header, limits, kwargs)
         self._network.check(self._uri)
 
@@ -275,6 +285,8 @@ class connect:
         try:
             return await asyncio.wait_for(self._open(), self._open_timeout)
         except asyncio.TimeoutError as exc:
+            if self._refused is not None:
+                raise self._refused from exc
             raise TimeoutError("the opening handshake took too long") from exc
 
     async def _open(self) -> ClientConnection:
@@ -308,10 +320,12 @@ class connect:
             protocol = ClientProtocol(uri, **self._protocol_options)
             return self._class(protocol, **self._options)
 
+        self._refused = None
         connection = await self._network.open(make, uri)
         try:
             await connection._shake_hands(headers, self._user_agent)
         except BaseException:
+            self._refused = connection._refusal()
             connection.transport.abort()
             raise
         return connection
@@ -332,3 +346,7 @@ def unix_connect(
     if uri is None:
         uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
     return connect(uri, unix=True, path=path, **kwargs)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import cast
 
+from .._mirrored import names_from_elsewhere
 from ..exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
 from ..protocol import CLOSED, CONNECTING
 from ._link import MOST_STREAK, Link
@@ -38,7 +39,8 @@ class Connection(Link):
     closed; as an asynchronous context manager it closes itself.
 
     Args:
-        protocol: the connection without I/O.
+        protocol: the connection without I/O. If it is open already, as after a
+            handshake that was done elsewhere, this class can be used as it is.
         open_timeout: seconds for the opening handshake; ``None`` for no limit.
         ping_interval: seconds between pings that keep the connection alive; ``None``
             for none.
@@ -454,3 +456,7 @@ async def _each(parts: Iterable[DataLike]) -> AsyncIterator[DataLike]:
 
 def _to_bytes(data: DataLike) -> BytesLike:
     return data.encode() if isinstance(data, str) else data
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
+from .._mirrored import names_from_elsewhere
 from ..headers import is_host
 from ._server_connection import _result
 from .server import serve
@@ -204,3 +205,7 @@ def _then(first: ProcessRequest | None, second: ProcessRequest) -> ProcessReques
         return response
 
     return process_request
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from .._mirrored import names_from_elsewhere
 from .._options import SERVER_LIMITS, take, with_compression
 from ..closing import Close
 from ..extensions.permessage_deflate import enable_server_permessage_deflate
@@ -410,3 +411,7 @@ def _listen(host: Any, port: int | None, kwargs: dict[str, Any]) -> Listen:
             return await loop.create_server(factory, host, port, **kwargs)
 
     return listen
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

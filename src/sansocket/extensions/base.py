@@ -7,6 +7,8 @@ the factories to ``ServerProtocol`` or ``ClientProtocol``.
 
 from __future__ import annotations
 
+from .._mirrored import names_from_elsewhere
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,3 +106,7 @@ class ServerExtensionFactory:
 
         """
         raise NotImplementedError
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

@@ -14,8 +14,9 @@ What a connection agrees on is `Agreed`: for "remote" (what this side receives) 
 bits of the window: ``(remote_no_context_takeover, local_no_context_takeover,
 remote_max_window_bits, local_max_window_bits)``.
 
-zlib can't compress with a window of 8 bits, only decompress. So 8 bits are refused
-wherever this side would have to compress with them.
+zlib can't compress with a window of 8 bits, only decompress. So a server declines an
+offer of 8 bits for itself; the client may have others. A client that a server asks for
+8 bits sends its messages as they are, which is allowed for each (section 6).
 """
 
 from __future__ import annotations
@@ -243,8 +244,6 @@ def _client_bits(offered: int | bool | None, answered: int | None) -> int:
         return 15 if offered is None or offered is True else offered
     if offered is None:
         raise NegotiationError("answer has client_max_window_bits, not offered")
-    if answered == 8:
-        raise NegotiationError("can't compress with client_max_window_bits=8")
     if offered is not True:
         _check_limit("client_max_window_bits", offered, answered)
     return answered

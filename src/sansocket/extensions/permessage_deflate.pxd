@@ -20,6 +20,7 @@ cdef class PerMessageDeflate(Extension):
     cdef readonly uint64_t inflated_sent
     cdef readonly uint64_t deflated_sent
 
+    cpdef bint can_deflate(self) except -1
     cpdef object forget_sent(
         self, bint in_message, uint64_t inflated, uint64_t deflated)
     cpdef bytes inflate(self, bytes data, bint fin, uint64_t limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 from .. import _kernels, frames
+from .._mirrored import names_from_elsewhere
 from ..exceptions import NegotiationError, ProtocolError
 from ._zstream import NO_LIMIT, Deflater, Inflater
 from .base import ClientExtensionFactory, Extension, ServerExtensionFactory
@@ -49,7 +50,8 @@ class PerMessageDeflate(Extension):
             an empty window.
         local_no_context_takeover: whether we must.
         remote_max_window_bits: size of the peer's window, 8 to 15.
-        local_max_window_bits: size of our window, 9 to 15.
+        local_max_window_bits: size of our window, 8 to 15. With 8, for which zlib
+            can't compress, messages are sent as they are.
         compress_settings: ``level``, ``memLevel`` and ``strategy`` as of
             ``zlib.compressobj``.
 
@@ -74,8 +76,8 @@ class PerMessageDeflate(Extension):
     ) -> None:
         if not 8 <= remote_max_window_bits <= 15:
             raise ValueError("remote_max_window_bits must be from 8 to 15")
-        if not 9 <= local_max_window_bits <= 15:
-            raise ValueError("local_max_window_bits must be from 9 to 15")
+        if not 8 <= local_max_window_bits <= 15:
+            raise ValueError("local_max_window_bits must be from 8 to 15")
         self.remote_no_context_takeover = remote_no_context_takeover
         self.local_no_context_takeover = local_no_context_takeover
         self.remote_max_window_bits = remote_max_window_bits
@@ -98,6 +100,10 @@ class PerMessageDeflate(Extension):
             f"remote_max_window_bits={self.remote_max_window_bits}, "
             f"local_max_window_bits={self.local_max_window_bits})"
         )
+
+    def can_deflate(self) -> bool:
+        """Whether it can compress, with the window that was agreed."""
+        return self.local_max_window_bits > 8
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
         """Decompress a frame (section 6.2).
@@ -124,7 +130,7 @@ class PerMessageDeflate(Extension):
     def encode(self, frame: Frame) -> Frame:
         """Compress a frame (section 6.1); control frames pass as they are."""
         opcode = frame.opcode
-        if opcode & 0x8:
+        if opcode & 0x8 or not self.can_deflate():
             return frame
         if opcode == 0x0 and not self._encoding:
             return frame  # a message that began without compression
@@ -163,6 +169,9 @@ class PerMessageDeflate(Extension):
             data: payload of one frame.
             fin: whether it ends the message.
 
+        Raises:
+            ValueError: if it cannot compress.
+
         """
         deflater = self._deflater
         if deflater is None:
@@ -194,6 +203,8 @@ class PerMessageDeflate(Extension):
         self.deflated_sent += deflated
 
     def _new_deflater(self) -> Deflater:
+        if not self.can_deflate():
+            raise ValueError("cannot compress with a window of 8 bits")
         settings = self.compress_settings
         return Deflater(
             self.local_max_window_bits,
@@ -398,3 +409,7 @@ def _has_deflate(factories: Sequence[Any] | None) -> bool:
 def _check_reserved_bit(accepted: Sequence[Extension]) -> None:
     if any(extension.name == NAME for extension in accepted):
         raise NegotiationError(f"{NAME} is agreed already")
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)
