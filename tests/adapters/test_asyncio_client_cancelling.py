@@ -16,6 +16,7 @@ import pytest
 
 from sansocket.asyncio import ClientConnection, connect, unix_connect, unix_serve
 
+from .clocks import ManualLoop
 from .proxies import http_proxy, socks_proxy
 from .support import UNCLOSED, Contexts, Run, echo, serving, until
 from .test_asyncio_client_redirects import redirecting
@@ -50,6 +51,7 @@ async def reachable(
             _, url = await stack.enter_async_context(redirecting())
         else:
             tls: dict[str, Any] = {"ssl": contexts[0]} if secure else {}
+            tls["open_timeout"] = None  # only ours is to be up
             _, url = await stack.enter_async_context(serving(**tls))
         if secure:
             options["ssl"] = contexts[1]
@@ -185,6 +187,48 @@ def test_iterating(run: Run, contexts: Contexts, way: str) -> None:
             await try_all(start, nothing)
 
     run(main())
+
+
+@pytest.mark.parametrize("way", ["plain", "tls", "http", "socks5h"])
+def test_the_time_is_up(contexts: Contexts, way: str) -> None:
+    """After any number of turns; nothing is left of that either."""
+    loop = ManualLoop()
+
+    async def main() -> None:
+        async with reachable(way, contexts) as (url, options):
+            before = asyncio.all_tasks()
+            expired = 0
+            for turns in itertools.count(1):  # it begins in the first one
+                Recorded.seen = []
+                task = asyncio.ensure_future(begin(url, options))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                was_done = task.done()
+                loop.now += 11
+                try:
+                    client = await task
+                except TimeoutError as exc:
+                    assert str(exc) == "the opening handshake took too long"  # noqa: PT017
+                    assert not was_done
+                    expired += 1
+                else:  # the time was up when the connection was just there
+                    await client.close()
+                await until(lambda: asyncio.all_tasks() == before)
+                for one in Recorded.seen:
+                    await until(partial(is_gone, one))
+                if was_done:
+                    break
+                assert turns < AT_MOST
+            assert expired > 3
+
+    async def begin(url: str, options: dict[str, Any]) -> ClientConnection:
+        return await connect(url, **options)
+
+    try:
+        loop.run_until_complete(main())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
 
 
 async def nothing(result: object) -> None:

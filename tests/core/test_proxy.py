@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
-from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from .http_support import head
+from .reference import needs_release
 
 # A URL, then what it is split into.
 VALID = [
@@ -79,6 +79,7 @@ class TestURLs:
         proxy: Any = impl.proxy.Proxy("http", "h", 80)
         assert dataclasses.replace(proxy, port=81).port == 81
 
+    @needs_release
     def test_the_same_as_websockets(self, impl: ModuleType) -> None:
         """But for the default port of SOCKS, and for user names with a colon."""
         reference = pytest.importorskip("websockets.proxy")
@@ -237,10 +238,7 @@ class TestEnvironment:
             assert choose(uri, {}, impl.proxy.get_proxy) == wanted
         assert asked == ["e:80", "f:8"]
 
-    @pytest.mark.skipif(
-        int(version("websockets").partition(".")[0]) < 17,
-        reason="earlier releases differ",
-    )
+    @needs_release
     def test_the_same_as_websockets(self, choose: Any) -> None:
         reference = pytest.importorskip("websockets.proxy")
         for uri, variables, wanted in CHOICES:

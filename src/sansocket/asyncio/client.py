@@ -216,8 +216,8 @@ class connect:
         InvalidURI: if the URI is not valid, or one that it is redirected to, or what
             stands in for its host: an argument ``host`` or ``server_hostname``.
         InvalidProxy: if the proxy is not valid.
-        InvalidHandshake: if the server refused, or its answer is not valid, or there
-            are too many redirects.
+        InvalidHandshake: if the server refused, or its answer or a header to send is
+            not valid, or there are too many redirects.
         ProxyError: which is one of these, if the proxy did.
         ImportError: if the proxy needs the extra ``socks``.
         OSError: if the network or TLS fails, or a name is unknown.
