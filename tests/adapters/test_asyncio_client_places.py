@@ -33,7 +33,7 @@ class TestNames:
     def test_instead_of_that_in_the_uri(self, name: str) -> None:
         with pytest.raises(InvalidURI, match="host is not valid"):
             connect("ws://example.com/", host=name)
-        with pytest.raises(InvalidURI, match="host is not valid"):
+        with pytest.raises(InvalidURI, match="server_hostname is not valid"):
             connect("wss://example.com/", server_hostname=name)
 
     @pytest.mark.parametrize("name", NO_NAMES)
@@ -41,7 +41,7 @@ class TestNames:
         for scheme in ("http", "https", "socks4", "socks4a", "socks5", "socks5h"):
             with pytest.raises(InvalidProxy):
                 connect("ws://example.com/", proxy=f"{scheme}://{name}")
-        with pytest.raises(InvalidProxy):
+        with pytest.raises(InvalidProxy, match="proxy_server_hostname is not valid"):
             connect("ws://x/", proxy="https://x", proxy_server_hostname=name)
 
     def test_of_proxies_of_the_system(

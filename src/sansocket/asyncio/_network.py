@@ -79,12 +79,16 @@ class Network:
             ValueError: if the arguments for TLS do not fit.
 
         """
-        for host in (uri.host, self._options.get("host"), self._tls.get(HOSTNAME)):
+        for name, host in (
+            ("its host", uri.host),
+            ("host", self._options.get("host")),
+            (HOSTNAME, self._tls.get(HOSTNAME)),
+        ):
             if not is_name(host):
-                raise InvalidURI(str(host), "its host is not valid")
+                raise InvalidURI(str(host), f"{name} is not valid")
         host = self._proxy_tls.get(HOSTNAME)
         if not is_name(host):
-            raise InvalidProxy(str(host), "its host is not valid")
+            raise InvalidProxy(str(host), f"proxy_{HOSTNAME} is not valid")
         port = self._options.get("port")
         if isinstance(port, int) and not 0 <= port <= 65535:
             raise ValueError(f"port must be from 0 to 65535, not {port}")
