@@ -40,7 +40,7 @@ LAYERS = {
     7: [
         *("asyncio._waiter", "asyncio._progress"),
         *("asyncio._link", "asyncio.connection"),
-        "asyncio._broadcast",
+        *("asyncio._broadcast", "asyncio._timeouts"),
         *("asyncio._server_connection", "asyncio.server", "asyncio._tunnel"),
         *("asyncio._network", "asyncio.client", "asyncio", "asyncio.router"),
         *("_asgi", "uvicorn", "sanic"),

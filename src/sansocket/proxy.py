@@ -24,6 +24,8 @@ from .uri import parse_uri
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
     from .exceptions import ProxyError
     from .http11 import Response
     from .uri import WebSocketURI
@@ -119,23 +121,90 @@ def get_proxy(uri: WebSocketURI) -> str | None:
 
     It is that of the first which is set of the environment variables ``ws_proxy`` or
     ``wss_proxy``, ``socks_proxy``, ``https_proxy`` and, without TLS, ``http_proxy``,
-    in lower or upper case; ``no_proxy`` lists hosts to reach without one. On macOS
-    and Windows it is otherwise that of the system's settings.
+    in lower or upper case. A scheme that is missing is ``http``. On macOS and Windows,
+    without such variables, it is that of the system's settings.
+
+    The variable ``no_proxy`` lists hosts to reach without a proxy, separated by commas
+    or blanks: ``example.com`` or ``.example.com`` for a name and all below it,
+    ``*.example.com`` for those below it only, an IP address, with or without brackets,
+    a block of them as in ``10.0.0.0/8`` or ``fd00::/8``, and ``*`` for all hosts. A
+    name or an address may be followed by a port, as in ``[::1]:8000``.
     """
-    from urllib.request import getproxies, proxy_bypass
+    from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
     kinds = (
         ["wss", "socks", "https"] if uri.secure else ["ws", "socks", "https", "http"]
     )
     proxies = getproxies()
     kind = next((kind for kind in kinds if proxies.get(kind)), None)
-    if kind is None or proxy_bypass(f"{uri.host}:{uri.port}"):
+    if kind is None:
+        return None
+    if getproxies_environment():
+        if _is_listed(uri, proxies.get("no", "")):
+            return None
+    elif proxy_bypass(f"{uri.host}:{uri.port}"):
         return None
     proxy = proxies[kind]
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
     if kind == "socks" and proxy.startswith("http://"):
         # Systems name a SOCKS proxy so, and HTTP can't be meant.
         return f"socks5h://{proxy[7:]}"
     return proxy
+
+
+def _is_listed(uri: WebSocketURI, no_proxy: str) -> bool:
+    """Whether `no_proxy` lists the host of a URI."""
+    host = uri.host.removesuffix(".")
+    block = _block(host)
+    for entry in no_proxy.lower().replace(",", " ").split():
+        name, port = _split_port(entry)
+        if port and port != str(uri.port):
+            continue
+        if name == "*":
+            return True
+        if block is not None:
+            listed = _block(name)
+            if listed is not None and block.network_address in listed:
+                return True
+        elif _is_within(host, name):
+            return True
+    return False
+
+
+def _is_within(host: str, name: str) -> bool:
+    """Whether a host is what an entry of ``no_proxy`` names, or below it."""
+    domain = name.removeprefix("*").strip(".")
+    if host == domain:
+        return not name.startswith("*")
+    return domain != "" and host.endswith(f".{domain}")
+
+
+def _split_port(entry: str) -> tuple[str, str]:
+    """Host and port of an entry of ``no_proxy``; the port may be empty."""
+    if entry.startswith("["):
+        host, _, rest = entry[1:].partition("]")
+        # Some write the length of a block into the brackets, some behind them.
+        return (host + rest, "") if rest.startswith("/") else (host, rest.lstrip(":"))
+    if entry.count(":") != 1:  # an IPv6 address has more
+        return entry, ""
+    host, _, port = entry.partition(":")
+    return host, port
+
+
+def _block(text: str) -> IPv4Network | IPv6Network | None:
+    """A block of addresses, or a block of one; None if the text is neither."""
+    from ipaddress import IPv6Network, ip_network
+
+    try:
+        network = ip_network(re.sub("%[^/]*", "", text), strict=False)
+    except ValueError:
+        return None
+    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ip_network(f"{mapped}/{network.prefixlen - 96}")
+    return network
 
 
 def prepare_connect_request(

@@ -16,15 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["backoff", "process_exception"]
 
-TRANSIENT = frozenset({500, 502, 503, 504})
+# Statuses of 500 and more that say what the server will never do.
+LASTING = frozenset({501, 505})
 
 
 def process_exception(exc: Exception) -> Exception | None:
     """Tell whether it makes sense to try again after an exception.
 
-    It does after errors of the network (``OSError``, ``TimeoutError``), after a stream
-    that ended in the handshake, and after a refusal of a server or a proxy with
-    HTTP status 500, 502, 503 or 504. It does not after anything else.
+    It does after errors of the network and of TLS (``OSError``, ``TimeoutError``),
+    after a stream that ended in the handshake, and after a refusal of a server or a
+    proxy with HTTP status 429 or any of 500 and more, but 501 and 505.
+
+    It does not after what will be the same the next time: a certificate that does not
+    verify, on either side; any other status; and all other exceptions.
 
     Args:
         exc: why there is no connection.
@@ -32,18 +36,29 @@ def process_exception(exc: Exception) -> Exception | None:
     Returns:
         None to try again; else what is to be raised.
     """
-    if isinstance(exc, OSError | TimeoutError):
-        return None
-    if isinstance(exc, InvalidMessage | InvalidProxyMessage) and isinstance(
-        exc.__cause__, EOFError | OSError
-    ):
-        return None
-    if (
-        isinstance(exc, InvalidStatus | InvalidProxyStatus)
-        and exc.response.status_code in TRANSIENT
-    ):
+    if isinstance(exc, InvalidStatus | InvalidProxyStatus):
+        status = exc.response.status_code
+        is_transient = status == 429 or (status >= 500 and status not in LASTING)
+        return None if is_transient else exc
+    reason: BaseException | None = exc
+    if isinstance(exc, InvalidMessage | InvalidProxyMessage):
+        reason = exc.__cause__
+        if isinstance(reason, EOFError):
+            return None
+    if isinstance(reason, OSError) and not _is_about_certificates(reason):
         return None
     return exc
+
+
+def _is_about_certificates(exc: OSError) -> bool:
+    """Whether a certificate was refused, by us or by the peer.
+
+    This layer knows no TLS, so it goes by what ``ssl.SSLError`` looks like.
+    """
+    if isinstance(exc, ValueError):  # as ssl.SSLCertVerificationError alone is
+        return True
+    reason = getattr(exc, "reason", None)  # such as "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    return isinstance(reason, str) and ("CERT" in reason or "UNKNOWN_CA" in reason)
 
 
 def backoff(

@@ -182,7 +182,9 @@ class TestFixedPlaces:
                 places: list[dict[str, Any]]
                 places = [{"host": "127.0.0.1"}, {"port": port}, {"sock": sock}]
                 for fixed in places:
-                    with pytest.raises(ValueError, match="another origin") as info:
+                    (name,) = fixed
+                    reason = f"another origin, as {name} is given"
+                    with pytest.raises(ValueError, match=reason) as info:
                         await connect(url, **fixed)
                     assert isinstance(info.value.__cause__, InvalidStatus)
                 assert len(here.requests) == 3
@@ -196,6 +198,25 @@ class TestFixedPlaces:
                 await greeted("ws://example.com/", host="127.0.0.1", port=port)
                 hosts = [request.headers["Host"] for request in here.requests]
                 assert hosts == ["example.com"] * 2
+
+        run(main())
+
+    def test_a_socket_leads_nowhere_twice(self, run: Run) -> None:
+        """Not even to the same origin: the server may have closed it."""
+
+        async def main() -> None:
+            async with redirecting() as (here, url):
+                port = int(url.rstrip("/").rpartition(":")[2])
+                sock = socket.create_connection(("127.0.0.1", port))
+                sock.setblocking(False)
+                with pytest.raises(ValueError, match="redirect with sock") as info:
+                    await connect(url, sock=sock)
+                assert isinstance(info.value.__cause__, InvalidStatus)
+                assert here.paths == ["/"]
+                sock = socket.create_connection(("127.0.0.1", port))
+                sock.setblocking(False)
+                with pytest.raises(InvalidStatus, match="302"):
+                    await connect(url, sock=sock, max_redirects=0)
 
         run(main())
 
@@ -245,9 +266,13 @@ class TestTLS:
         run(main())
 
 
-def test_locations_that_are_not_valid(run: Run) -> None:
+@pytest.mark.parametrize(
+    "location",
+    ["ftp://example.com/", "ws://a..b/", f"ws://{'a' * 300}/", "ws://.a/", "//a..b/"],
+)
+def test_locations_that_are_not_valid(run: Run, location: str) -> None:
     async def main() -> None:
-        async with redirecting("ftp://example.com/") as (_, url):
+        async with redirecting(location) as (_, url):
             with pytest.raises(InvalidURI):
                 await connect(url)
 

@@ -99,7 +99,8 @@ def test_connect() -> None:
     theirs = arguments(websockets.asyncio.client.connect)
     found = arguments(ours.connect)
     *names, last = theirs
-    assert [*found] == [*names, "max_redirects", *CALLBACKS, last]
+    added = ["max_redirects", "on_reconnect", "stable_after", *CALLBACKS]
+    assert [*found] == [*names, *added, last]
     # Our own name and functions; tests/core/test_reconnection.py has what they do.
     own = {"user_agent_header", "process_exception", "reconnect_delays"}
     assert theirs.items() - found.items() <= {(name, theirs[name]) for name in own}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
-from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from .http_support import head
+from .reference import needs_release
 
 # A URL, then what it is split into.
 VALID = [
@@ -79,6 +79,7 @@ class TestURLs:
         proxy: Any = impl.proxy.Proxy("http", "h", 80)
         assert dataclasses.replace(proxy, port=81).port == 81
 
+    @needs_release
     def test_the_same_as_websockets(self, impl: ModuleType) -> None:
         """But for the default port of SOCKS, and for user names with a colon."""
         reference = pytest.importorskip("websockets.proxy")
@@ -123,6 +124,64 @@ CHOICES: list[tuple[str, dict[str, str], str | None]] = [
 ]
 
 
+# Without a scheme it is that of HTTP, as with curl and requests.
+WITHOUT_SCHEME: list[tuple[dict[str, str], str]] = [
+    ({"http_proxy": "127.0.0.1:7890"}, "http://127.0.0.1:7890"),
+    ({"HTTP_PROXY": "localhost"}, "http://localhost"),
+    ({"https_proxy": "u:p@h:1"}, "http://u:p@h:1"),
+    ({"ws_proxy": "[::1]:8"}, "http://[::1]:8"),
+    ({"socks_proxy": "h:1"}, "socks5h://h:1"),
+]
+
+# Entry of no_proxy, URIs of hosts that it lists, and of others.
+NO_PROXY: list[tuple[str, list[str], list[str]]] = [
+    ("", [], ["ws://e"]),
+    (" , ,,", [], ["ws://e"]),
+    ("*", ["ws://e", "ws://e:1", "ws://10.0.0.1", "ws://[::1]"], []),
+    ("x, *", ["ws://e"], []),
+    ("*:81", ["ws://e:81"], ["ws://e"]),
+    ("e.x", ["ws://e.x", "ws://a.e.x", "ws://a.b.e.x"], ["ws://be.x", "ws://e.x.y"]),
+    (".e.x", ["ws://e.x", "ws://a.e.x"], ["ws://be.x", "ws://x"]),
+    ("*.e.x", ["ws://a.e.x", "ws://a.b.e.x"], ["ws://e.x", "ws://be.x"]),
+    ("e.x.", ["ws://e.x", "ws://e.x.", "ws://a.e.x"], []),
+    ("e", ["ws://e."], []),
+    ("E.x", ["ws://e.X"], []),
+    ("a,e", ["ws://a", "ws://e"], ["ws://b"]),
+    (" a , e ", ["ws://a", "ws://e"], []),
+    ("a e", ["ws://a", "ws://e"], ["ws://ae"]),
+    ("e:81", ["ws://e:81", "ws://a.e:81"], ["ws://e", "ws://e:8", "ws://e:811"]),
+    ("e:80", ["ws://e"], ["wss://e"]),
+    ("e:443", ["wss://e"], ["ws://e"]),
+    ("e:", ["ws://e", "ws://e:81"], []),
+    (":81", [], ["ws://e:81"]),
+    (".", [], ["ws://e", "ws://e."]),
+    ("*.", [], ["ws://e"]),
+    ("127.0.0.1", ["ws://127.0.0.1", "ws://127.0.0.1:81"], ["ws://127.0.0.2"]),
+    ("127.0.0.1:81", ["ws://127.0.0.1:81"], ["ws://127.0.0.1"]),
+    ("0.0.1", [], ["ws://127.0.0.1"]),
+    (".0.0.1", [], ["ws://127.0.0.1"]),
+    ("10.0.0.0/8", ["ws://10.0.0.0", "ws://10.255.0.1:81"], ["ws://11.0.0.0"]),
+    ("10.1.2.3/8", ["ws://10.9.9.9"], ["ws://e"]),
+    ("10.0.0.0/255.0.0.0", ["ws://10.9.9.9"], ["ws://11.0.0.0"]),
+    ("10.0.0.0/33", [], ["ws://10.0.0.0"]),
+    ("10.0.0.0/", [], ["ws://10.0.0.0"]),
+    ("::1", ["ws://[::1]", "ws://[::1]:81", "ws://[0:0::1]"], ["ws://[::2]"]),
+    ("[::1]", ["ws://[::1]", "ws://[::1]:81"], ["ws://[::2]"]),
+    ("[::1]:81", ["ws://[::1]:81"], ["ws://[::1]"]),
+    ("0:0:0:0:0:0:0:1", ["ws://[::1]"], []),
+    ("FD00::/8", ["ws://[fd12::1]", "ws://[fdff::]:81"], ["ws://[fe00::1]"]),
+    ("[fd00::/8]", ["ws://[fd12::1]"], ["ws://[fe00::1]"]),
+    ("[fd00::]/8", ["ws://[fd12::1]"], ["ws://[fe00::1]"]),
+    ("fe80::/10", ["ws://[fe80::1%25eth0]"], ["ws://[::1]"]),
+    ("fe80::1%eth0", ["ws://[fe80::1%25eth0]"], []),
+    ("10.0.0.0/8", ["ws://[::ffff:10.0.0.1]"], ["ws://[::ffff:11.0.0.1]"]),
+    ("::ffff:10.0.0.0/104", ["ws://10.0.0.1"], ["ws://11.0.0.1"]),
+    ("::/0", ["ws://[::1]"], ["ws://127.0.0.1", "ws://e"]),
+    ("[::1", [], ["ws://127.0.0.1", "ws://e"]),
+    ("]:,[:,:::,//,%,[]", [], ["ws://127.0.0.1", "ws://e", "ws://[::1]"]),
+]
+
+
 class TestEnvironment:
     @pytest.fixture
     def choose(
@@ -154,10 +213,38 @@ class TestEnvironment:
             found = choose(uri, variables, impl.proxy.get_proxy)
             assert found == wanted, (uri, variables)
 
-    @pytest.mark.skipif(
-        int(version("websockets").partition(".")[0]) < 17,
-        reason="earlier releases differ",
-    )
+    def test_without_scheme(self, impl: ModuleType, choose: Any) -> None:
+        for variables, wanted in WITHOUT_SCHEME:
+            found = choose("ws://e", variables, impl.proxy.get_proxy)
+            assert found == wanted, variables
+
+    def test_hosts_without_proxy(self, impl: ModuleType, choose: Any) -> None:
+        for entries, listed, others in NO_PROXY:
+            for name in ("no_proxy", "NO_PROXY"):
+                variables = {"ws_proxy": "http://p", "wss_proxy": "http://p"}
+                variables[name] = entries
+                for uri in (*listed, *others):
+                    found = choose(uri, variables, impl.proxy.get_proxy)
+                    wanted = None if uri in listed else "http://p"
+                    assert found == wanted, (entries, uri)
+
+    def test_settings_of_the_system(
+        self, impl: ModuleType, choose: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Without variables the system also says which hosts need none."""
+        asked: list[str] = []
+
+        def bypass(host: str) -> bool:
+            asked.append(host)
+            return host == "e:80"
+
+        monkeypatch.setattr("urllib.request.getproxies", lambda: {"http": "http://p"})
+        monkeypatch.setattr("urllib.request.proxy_bypass", bypass)
+        for uri, wanted in (("ws://e", None), ("ws://f:8", "http://p")):
+            assert choose(uri, {}, impl.proxy.get_proxy) == wanted
+        assert asked == ["e:80", "f:8"]
+
+    @needs_release
     def test_the_same_as_websockets(self, choose: Any) -> None:
         reference = pytest.importorskip("websockets.proxy")
         for uri, variables, wanted in CHOICES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import ssl
 from types import ModuleType
 from typing import Any
 
@@ -19,16 +20,24 @@ def refusal(impl: Any, kind: str, status: int) -> Any:
     return getattr(impl.exceptions, kind)(response)
 
 
+def alert(reason: str) -> ssl.SSLError:
+    exc = ssl.SSLError(1, "alert")
+    exc.reason = reason
+    return exc
+
+
 class TestExceptions:
     def test_transient(self, impl: ModuleType) -> None:
         exceptions = impl.exceptions
         refusals = [
             refusal(impl, kind, status)
             for kind in ("InvalidStatus", "InvalidProxyStatus")
-            for status in (500, 502, 503, 504)
+            for status in (429, 500, 502, 503, 504, 520, 521, 529, 599)
         ]
         for exc in [
             *(OSError(), ConnectionRefusedError(), TimeoutError()),
+            *(ssl.SSLError(1, "x"), ssl.SSLEOFError(8, "x")),
+            alert("TLSV1_ALERT_INTERNAL_ERROR"),
             caused(exceptions.InvalidMessage(), EOFError()),
             caused(exceptions.InvalidMessage(), ConnectionResetError()),
             caused(exceptions.InvalidProxyMessage(), EOFError()),
@@ -38,6 +47,11 @@ class TestExceptions:
 
     def test_fatal(self, impl: ModuleType) -> None:
         exceptions = impl.exceptions
+        refusals = [
+            refusal(impl, kind, status)
+            for kind in ("InvalidStatus", "InvalidProxyStatus")
+            for status in (*range(100, 429), *range(430, 500), 501, 505)
+        ]
         for exc in [
             *(ValueError(), ImportError(), RuntimeError()),
             exceptions.InvalidMessage(),
@@ -45,10 +59,24 @@ class TestExceptions:
             exceptions.InvalidURI("x", "y"),
             exceptions.SecurityError(),
             exceptions.ProxyError(),
-            *(refusal(impl, "InvalidStatus", status) for status in (403, 429, 501)),
-            refusal(impl, "InvalidProxyStatus", 407),
+            *refusals,
         ]:
             assert impl.reconnection.process_exception(exc) is exc, repr(exc)
+
+    def test_certificates_are_fatal(self, impl: ModuleType) -> None:
+        """Those that do not verify here, and those that the peer does not take."""
+        for exc in [
+            ssl.SSLCertVerificationError(1, "self-signed certificate"),
+            alert("CERTIFICATE_VERIFY_FAILED"),
+            alert("TLSV13_ALERT_CERTIFICATE_REQUIRED"),
+            alert("SSLV3_ALERT_CERTIFICATE_EXPIRED"),
+            alert("SSLV3_ALERT_BAD_CERTIFICATE"),
+            alert("TLSV1_ALERT_UNKNOWN_CA"),
+        ]:
+            assert impl.reconnection.process_exception(exc) is exc, repr(exc)
+            # So it comes if it was the answer to the request.
+            late = caused(impl.exceptions.InvalidMessage(), exc)
+            assert impl.reconnection.process_exception(late) is late, repr(exc)
 
     def test_it_is_where_users_look_for_it(self, impl: ModuleType) -> None:
         assert impl.client.process_exception is impl.reconnection.process_exception

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from .._options import take
-from ..exceptions import ProxyError, shown
+from ..exceptions import InvalidProxy, InvalidURI, ProxyError, shown
 from ..proxy import get_proxy, parse_proxy, prepare_connect_request
 from ..uri import WebSocketURI
 from ._tunnel import open_tunnel
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Network"]
 
-TLS = ("ssl", "server_hostname", "ssl_handshake_timeout", "ssl_shutdown_timeout")
+HOSTNAME = "server_hostname"
+TLS = ("ssl", HOSTNAME, "ssl_handshake_timeout", "ssl_shutdown_timeout")
 PROXY_TLS = tuple(f"proxy_{name}" for name in TLS)
+PLACES = ("host", "port", "sock")
 HEAD_LIMITS = ("max_status_line", "max_header_line", "max_headers", "max_head_size")
 
 # The limit of time is around all of it; but python-socks knows no None.
 NO_TIMEOUT = 10.0**6
+
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 
 
 class Network:
@@ -53,7 +58,7 @@ class Network:
         limits: dict[str, Any],
         options: dict[str, Any],
     ) -> None:
-        self._proxy = parse_proxy(proxy) if isinstance(proxy, str) else proxy
+        self._proxy = to_proxy(proxy) if isinstance(proxy, str) else proxy
         self._user_agent = user_agent
         self._limits = take({**limits}, HEAD_LIMITS)
         self._unix = options.pop("unix", False)
@@ -63,25 +68,54 @@ class Network:
             for name, value in take(options, PROXY_TLS).items()
         }
         self._options = options
-
-    @property
-    def fixed(self) -> bool:
-        """Whether it leads to one place, whatever the URI."""
-        places = (self._options.get(name) for name in ("host", "port", "sock"))
-        return self._unix or any(place is not None for place in places)
+        self._sock_used = False  # if there is one
 
     def check(self, uri: WebSocketURI) -> None:
-        """Refuse TLS that does not fit the URI.
+        """Refuse hosts that are none, and TLS that does not fit the URI.
 
         Raises:
-            ValueError: if it does not.
+            InvalidURI: if a host is not valid.
+            InvalidProxy: if that of the proxy is not.
+            ValueError: if the arguments for TLS do not fit.
 
         """
+        for name, host in (
+            ("its host", uri.host),
+            ("host", self._options.get("host")),
+            (HOSTNAME, self._tls.get(HOSTNAME)),
+        ):
+            if not is_name(host):
+                raise InvalidURI(str(host), f"{name} is not valid")
+        host = self._proxy_tls.get(HOSTNAME)
+        if not is_name(host):
+            raise InvalidProxy(str(host), f"proxy_{HOSTNAME} is not valid")
+        port = self._options.get("port")
+        if isinstance(port, int) and not 0 <= port <= 65535:
+            raise ValueError(f"port must be from 0 to 65535, not {port}")
         if uri.secure:
             if self._tls.get("ssl", True) is None:
                 raise ValueError("a wss:// URI needs TLS, so ssl must not be None")
         elif self._tls.get("ssl") is not None:
             raise ValueError("a ws:// URI is without TLS; use wss:// with ssl")
+
+    def check_redirect(self, same_origin: bool) -> None:
+        """Refuse a redirect if the arguments lead to one place, whatever the URI.
+
+        Raises:
+            ValueError: if they do.
+
+        """
+        place = next(
+            (name for name in PLACES if self._options.get(name) is not None), None
+        )
+        if self._unix:
+            place = "a Unix socket"
+        if place is not None and not same_origin:
+            raise ValueError(
+                f"cannot follow a redirect to another origin, as {place} is given"
+            )
+        if self._options.get("sock") is not None:
+            raise ValueError("cannot follow a redirect with sock, which is used up")
 
     async def open(self, make: MakeConnection, uri: WebSocketURI) -> ClientConnection:
         """Open a connection.
@@ -91,16 +125,31 @@ class Network:
             uri: where to.
 
         Raises:
-            ValueError: if the arguments for TLS do not fit.
-            InvalidProxy: if the proxy of the system is not valid.
+            ValueError: if the arguments do not fit, or there is no second socket.
+            InvalidURI: if a host is not valid.
+            InvalidProxy: if the proxy is not valid.
             ProxyError: if the proxy opened no connection.
             ImportError: if the library for SOCKS is missing.
             OSError: if the network fails.
 
         """
         self.check(uri)
+        try:
+            return await self._open(make, uri)
+        except (UnicodeError, OverflowError) as exc:
+            # What is left unchecked is an argument such as local_addr. Some loops
+            # look at it only now.
+            raise ValueError(f"an address is not valid: {shown(str(exc))}") from exc
+
+    # --- inside
+
+    async def _open(self, make: MakeConnection, uri: WebSocketURI) -> ClientConnection:
         loop = asyncio.get_running_loop()
         options = {**self._options, **self._tls_of(uri)}
+        if options.get("sock") is not None:
+            if self._sock_used:
+                raise ValueError("cannot connect again with sock, which is used up")
+            self._sock_used = True
         if self._unix:
             return (await loop.create_unix_connection(make, **options))[1]
         proxy = self._proxy_of(uri)
@@ -111,8 +160,6 @@ class Network:
         if options.get("sock") is None:
             options["host"], options["port"] = self._target(uri)
         return (await loop.create_connection(make, **options))[1]
-
-    # --- inside
 
     def _tls_of(self, uri: WebSocketURI) -> dict[str, Any]:
         """Arguments for TLS with the server."""
@@ -127,12 +174,14 @@ class Network:
         if self._proxy is not True:
             return self._proxy or None
         proxy = get_proxy(uri)
-        return None if proxy is None else parse_proxy(proxy)
+        return None if proxy is None else to_proxy(proxy)
 
     def _target(self, uri: WebSocketURI) -> tuple[str, int]:
         """Host and port of the server."""
         host = self._options.get("host")
         port = self._options.get("port")
+        if isinstance(host, str) and not host.isascii():
+            host = host.encode("idna").decode()  # as proxies are asked for it
         return uri.host if host is None else host, uri.port if port is None else port
 
     async def _open_through_socks(
@@ -189,6 +238,30 @@ class Network:
         if self._proxy_tls.get("ssl") is not None:
             raise ValueError("an http:// proxy is without TLS; use https://")
         return self._proxy_tls
+
+
+def to_proxy(proxy: str) -> Proxy:
+    """Split a proxy's URL, of which the scheme may be missing, into its parts.
+
+    Raises:
+        InvalidProxy: if it is not valid.
+
+    """
+    parts = parse_proxy(f"http://{proxy}" if "://" not in proxy else proxy)
+    if not is_name(parts.host):
+        raise InvalidProxy(proxy, "its host is not valid")
+    return parts
+
+
+def is_name(host: object) -> bool:
+    """Whether a host can be looked up; if not, resolvers raise ``UnicodeError``."""
+    if not isinstance(host, str):
+        return True
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return _FORBIDDEN.search(host) is None
 
 
 async def start_tls(

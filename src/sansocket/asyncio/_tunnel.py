@@ -83,7 +83,7 @@ class TunnelProtocol(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the loss of the connection; only the event loop calls this."""
         if exc is not None and not self.decided.done():
-            self.decided.set_exception(exc)
+            self._fail(exc)
         self.eof_received()
 
     def _decide(self) -> None:
@@ -93,4 +93,8 @@ class TunnelProtocol(asyncio.BufferedProtocol):
             self.transport.pause_reading()
             self.decided.set_result(None)
         else:
-            self.decided.set_exception(self._tunnel.exc)
+            self._fail(self._tunnel.exc)
+
+    def _fail(self, exc: Exception) -> None:
+        self.decided.set_exception(exc)
+        self.decided.exception()  # no word in the log if whoever waited was cancelled

@@ -8,5 +8,5 @@ cdef class Waiter:
     cdef bint _cancelled
     cdef object _message
 
-    cdef begin(self)
+    cpdef begin(self)
     cdef wake(self, bint soon)

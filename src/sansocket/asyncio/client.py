@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from inspect import isawaitable
 
 from .._mirrored import names_from_elsewhere
 from .._options import CLIENT_LIMITS, take, with_compression
 from ..client import ClientProtocol, backoff, process_exception
-from ..exceptions import InvalidStatus, SecurityError, shown
+from ..exceptions import ConnectionClosed, InvalidStatus, SecurityError, shown
 from ..extensions.permessage_deflate import enable_client_permessage_deflate
 from ..http11 import USER_AGENT
 from ..protocol import CONNECTING, OPEN
 from ..redirects import is_same_origin, redirected, without_credentials
 from ..uri import parse_uri
 from ._network import Network
+from ._timeouts import within
 from .connection import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Generator,
+        Iterator,
+        Sequence,
+    )
     from types import TracebackType
     from typing import Any, Literal
 
@@ -80,13 +89,53 @@ class ClientConnection(Connection, asyncio.BufferedProtocol):
             raise self.protocol.handshake_exc
         self._log("connection open")
 
-    def _refusal(self) -> Exception | None:
-        """Why the server has refused, though the body of its response may not have
-        come; None if it has not."""
+    def _refusals(self) -> list[Exception]:
+        """Why the server has refused, if it has: the body of its response may not have
+        come yet."""
         if self.protocol.refused:
             self.protocol.receive_eof()
         exc = self.protocol.handshake_exc
-        return exc if isinstance(exc, InvalidStatus) else None
+        return [exc] if isinstance(exc, InvalidStatus) else []
+
+
+class Retries:
+    """The delays between attempts to connect, which grow until they start again.
+
+    Args:
+        delays: gives a series of them, in seconds.
+        logger: told of each one.
+
+    """
+
+    def __init__(
+        self, delays: Callable[[], Iterator[float]], logger: LoggerLike
+    ) -> None:
+        self._delays = delays
+        self._logger = logger
+        self._series: Iterator[float] | None = None
+
+    def start_again(self) -> None:
+        """Let the next pause be the first one of a series."""
+        self._series = None
+
+    async def pause(self, what: str, exc: Exception) -> None:
+        """Wait before the next attempt, or raise the exception if none is left.
+
+        Args:
+            what: happened.
+            exc: why it happened.
+
+        """
+        level = logging.WARNING
+        if self._series is None:
+            level = logging.INFO  # it may well be gone the next time
+            self._series = iter(self._delays())
+        delay = next(self._series, None)
+        if delay is None:
+            raise exc
+        why = f"{type(exc).__name__}: {shown(str(exc))}"
+        self._logger.log(level, "%s, retry in %.1f s: %s", what, delay, why)
+        await asyncio.sleep(delay)
 
 
 class connect:
@@ -105,10 +154,15 @@ class connect:
             except ConnectionClosed:
                 continue
 
-    Redirects are followed, but never from ``wss://`` to ``ws://``, nor to another
-    origin if there is an argument ``host``, ``port`` or ``sock`` or the socket is a
-    Unix socket. ``Authorization``, ``Cookie`` and user information of the URI go to
-    no other origin.
+    After a turn that lasted for ``stable_after`` seconds, the next attempt follows at
+    once. After a shorter one, and after an attempt that failed, there is a delay,
+    which grows until a turn lasts that long. The first delay of a series is logged at
+    level INFO, the others at level WARNING.
+
+    Redirects are followed, but never from ``wss://`` to ``ws://``, nor with an
+    argument ``sock``, nor to another origin if there is an argument ``host`` or
+    ``port`` or the socket is a Unix socket. ``Authorization``, ``Cookie`` and user
+    information of the URI go to no other origin.
 
     Args:
         uri: where to: ``ws://`` or ``wss://``.
@@ -124,9 +178,10 @@ class connect:
             and, with the extra ``socks``, ``socks5``, ``socks5h``, ``socks4`` and
             ``socks4a``; with those in ``h`` and ``a`` the proxy looks up names. To go
             to ``wss://`` by ``https`` takes Python 3.11 or uvloop.
-        process_exception: called with an exception because of which there is no
-            connection, while iterating: ``None`` means to try again, an exception is
-            raised. By default see ``sansocket.client.process_exception()``.
+        process_exception: called while iterating, with the exception that an attempt
+            failed with: if it returns ``None`` there is another attempt, if it returns
+            an exception that is raised. By default see
+            ``sansocket.client.process_exception()``.
         open_timeout: seconds to connect, with proxy, TLS, redirects and the opening
             handshake; ``None`` for no limit.
         ping_interval: seconds between pings that keep the connection alive; ``None``
@@ -135,15 +190,22 @@ class connect:
             connection fails with 1011; ``None`` for no limit.
         close_timeout: seconds for the server to end the connection once it should;
             ``None`` for no limit.
-        reconnect_delays: called after a first attempt that failed, while iterating;
-            gives the seconds before the next ones. When they end, the exception is
-            raised. By default see ``sansocket.client.backoff()``.
+        reconnect_delays: called while iterating, before the first delay of a series;
+            gives the delays in seconds. When they end, the latest exception is
+            raised: that of the attempt, or the ``ConnectionClosed`` of the connection
+            that did not last. By default see ``sansocket.client.backoff()``.
         max_size: largest incoming message in bytes; see ``ClientProtocol``.
         max_queue: messages that may wait to be received until reading pauses.
         write_limit: bytes that may wait to be written until ``send()`` waits.
         logger: where to log; ``sansocket.client`` by default.
         create_connection: class of the connection.
         max_redirects: how many redirects are followed; with 0 they are refusals.
+        on_reconnect: called while iterating, with each new connection before the turn
+            begins, such as to subscribe to what it should bring. It may be a coroutine
+            function. If it raises ``ConnectionClosed``, the turn is over; any other
+            exception is raised.
+        stable_after: seconds that a turn has to last for the delays to start again.
+            With 0 there are delays only after attempts that failed.
         on_open: called with the connection once it is open.
         on_message: called with the connection and each message; see ``Connection``.
         on_close: called with the connection once it is lost, if it was open.
@@ -160,13 +222,18 @@ class connect:
             through no proxy.
 
     Raises:
-        InvalidURI: if the URI is not valid.
+        InvalidURI: if the URI is not valid, or one that it is redirected to, or what
+            stands in for its host: an argument ``host`` or ``server_hostname``.
         InvalidProxy: if the proxy is not valid.
-        InvalidHandshake: if the server refused, or its answer is not valid.
+        InvalidHandshake: if the server refused, or its answer or a header to send is
+            not valid, or there are too many redirects.
         ProxyError: which is one of these, if the proxy did.
         ImportError: if the proxy needs the extra ``socks``.
-        OSError: if the network fails.
-        TimeoutError: if it takes too long.
+        OSError: if the network or TLS fails, or a name is unknown.
+        TimeoutError: which is one of these, if it takes too long.
+        TypeError: if an argument is of the wrong type.
+        ValueError: if arguments are wrong or do not fit together, or do not allow to
+            follow a redirect.
 
     """
 
@@ -193,6 +260,9 @@ class connect:
         logger: LoggerLike | None = None,
         create_connection: type[ClientConnection] | None = None,
         max_redirects: int = 10,
+        on_reconnect: Callable[[ClientConnection], Awaitable[object] | object]
+        | None = None,
+        stable_after: float = 10,
         on_open: Callable[[ClientConnection], object] | None = None,
         on_message: Callable[[ClientConnection, Data], object] | None = None,
         on_close: Callable[[ClientConnection], object] | None = None,
@@ -229,7 +299,9 @@ class connect:
         self._logger = logger or logging.getLogger("sansocket.client")
         self._class = create_connection or ClientConnection
         self._max_redirects = max_redirects
-        self._refused: Exception | None = None  # why, if the latest attempt was
+        self._on_reconnect = on_reconnect
+        self._stable_after = stable_after
+        self._entered: list[tuple[object, ClientConnection]] = []
         self._network = Network(proxy, user_agent_header, limits, kwargs)
         self._network.check(self._uri)
 
@@ -237,8 +309,9 @@ class connect:
         return self._connect().__await__()
 
     async def __aenter__(self) -> ClientConnection:
-        self._connection = await self._connect()
-        return self._connection
+        connection = await self._connect()
+        self._entered.append((asyncio.current_task(), connection))
+        return connection
 
     async def __aexit__(
         self,
@@ -246,55 +319,76 @@ class connect:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._connection.__aexit__(exc_type, exc_value, traceback)
+        # Several tasks may be inside at once; and some leave in another task.
+        task = asyncio.current_task()
+        mine = [entry for entry in self._entered if entry[0] is task]
+        entry = (mine or self._entered)[-1]
+        self._entered.remove(entry)
+        await entry[1].__aexit__(exc_type, exc_value, traceback)
 
     async def __aiter__(self) -> AsyncIterator[ClientConnection]:
-        delays: Iterator[float] | None = None  # since the latest connection
+        loop = asyncio.get_running_loop()
+        retries = Retries(self._reconnect_delays, self._logger)
         while True:
             try:
                 connection = await self._connect()
             except Exception as exc:
-                if delays is None:
-                    delays = self._reconnect_delays()
-                await self._pause(exc, delays)
+                self._raise_if_fatal(exc)
+                await retries.pause("no connection", exc)
                 continue
-            delays = None
+            opened_at = loop.time()
             try:
-                yield connection
+                if await self._prepare(connection):
+                    yield connection
             finally:
+                lasted = loop.time() - opened_at
                 await connection.close()
+            if lasted >= self._stable_after:
+                retries.start_again()
+            else:
+                what = f"connection ended after {lasted:.1f} s"
+                await retries.pause(what, connection.session.close_exc)
 
     # --- inside
 
-    async def _pause(self, exc: Exception, delays: Iterator[float]) -> None:
-        """Wait before the next attempt, or raise why there is none."""
+    async def _prepare(self, connection: ClientConnection) -> bool:
+        """Let the application do what each connection needs; tell whether it did."""
+        if self._on_reconnect is not None:
+            try:
+                result = self._on_reconnect(connection)
+                if isawaitable(result):
+                    await result
+            except ConnectionClosed:
+                return False
+            except BaseException:
+                connection._begin_close(1011)
+                raise
+        return True
+
+    def _raise_if_fatal(self, exc: Exception) -> None:
         fatal = self._process_exception(exc)
-        if fatal is None:
-            delay = next(delays, None)
-            if delay is not None:
-                text = f"{type(exc).__name__}: {shown(str(exc))}"
-                self._logger.info("no connection, retry in %.1f s: %s", delay, text)
-                await asyncio.sleep(delay)
-                return
-            fatal = exc
         if fatal is exc:
             raise exc
-        raise fatal from exc
+        if fatal is not None:
+            raise fatal from exc
 
     async def _connect(self) -> ClientConnection:
+        refusals: list[Exception] = []  # of the server that is asked, if it has refused
         try:
-            return await asyncio.wait_for(self._open(), self._open_timeout)
-        except asyncio.TimeoutError as exc:
-            if self._refused is not None:
-                raise self._refused from exc
+            return await within(self._open_timeout, self._open(refusals))
+        except TimeoutError as exc:
+            if exc.errno is not None:  # the network's own
+                raise
+            if refusals:
+                raise refusals[-1] from exc
             raise TimeoutError("the opening handshake took too long") from exc
 
-    async def _open(self) -> ClientConnection:
+    async def _open(self, refusals: list[Exception]) -> ClientConnection:
         """Connect, and follow redirects."""
         uri, headers = self._uri, self._headers
         for _ in range(self._max_redirects + 1):
             try:
-                return await self._open_once(uri, headers)
+                return await self._open_once(uri, headers, refusals)
             except InvalidStatus as exc:
                 target = self._follow(uri, exc)
             if headers is not None and not is_same_origin(uri, target):
@@ -307,25 +401,28 @@ class connect:
         target = redirected(uri, exc.response) if self._max_redirects else None
         if target is None:
             raise exc
-        if self._network.fixed and not is_same_origin(uri, target):
-            raise ValueError(
-                "redirect to another origin, but host, port or socket are given"
-            ) from exc
+        try:
+            self._network.check_redirect(is_same_origin(uri, target))
+        except ValueError as error:
+            raise error from exc
         return target
 
     async def _open_once(
-        self, uri: WebSocketURI, headers: HeadersLike | None
+        self,
+        uri: WebSocketURI,
+        headers: HeadersLike | None,
+        refusals: list[Exception],
     ) -> ClientConnection:
         def make() -> ClientConnection:
             protocol = ClientProtocol(uri, **self._protocol_options)
             return self._class(protocol, **self._options)
 
-        self._refused = None
+        refusals.clear()
         connection = await self._network.open(make, uri)
         try:
             await connection._shake_hands(headers, self._user_agent)
         except BaseException:
-            self._refused = connection._refusal()
+            refusals += connection._refusals()
             connection.transport.abort()
             raise
         return connection
