@@ -25,6 +25,7 @@ LAYERS = {
     2: [
         *("_kernels", "_date", "datastructures", "headers", "_bodies", "http11"),
         *("_responses", "uri", "closing", "_header", "frames", "stats"),
+        "_rules",
     ],
     3: [
         *("extensions", "extensions.base", "extensions.negotiation"),

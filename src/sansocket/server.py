@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import _responses, handshake
+from ._rules import RULES, SERVER_HEAD, check_numbers, server_extensions
 from .constants import CONNECTING, SERVER, State
 from .exceptions import InvalidHandshake, InvalidState
 from .http11 import RequestParser
@@ -12,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
 
     from .datastructures import Headers
     from .extensions.base import Extension, ServerExtensionFactory
@@ -82,14 +84,51 @@ class ServerProtocol(Protocol):
         max_fragments: int | None = 4096,
         max_inflated_size: int | None = None,
     ) -> None:
+        self._check(
+            state, max_size, logger, validate_utf8, max_fragments, max_inflated_size
+        )
+        heads = (max_request_line, max_header_line, max_headers, max_head_size)
+        check_numbers(SERVER_HEAD, *heads)
+        RULES["origins"]("origins", origins)
+        RULES["hosts"]("hosts", hosts)
+        RULES["subprotocols"]("subprotocols", subprotocols)
+        RULES["select_subprotocol"]("select_subprotocol", select_subprotocol)
+        server_extensions("extensions", extensions)
+        self._begin_server(
+            origins,
+            extensions,
+            subprotocols,
+            select_subprotocol,
+            state,
+            max_size,
+            logger,
+            hosts,
+            heads,
+            (validate_utf8, max_fragments, max_inflated_size),
+        )
+
+    def _begin_server(
+        self,
+        origins: Sequence[Origin | re.Pattern[str] | None] | None,
+        extensions: Sequence[ServerExtensionFactory] | None,
+        subprotocols: Sequence[Subprotocol] | None,
+        select_subprotocol: (
+            Callable[[ServerProtocol, Sequence[Subprotocol]], Subprotocol | None] | None
+        ),
+        state: State,
+        max_size: int | tuple[int | None, int | None] | None,
+        logger: LoggerLike | None,
+        hosts: Iterable[str] | None,
+        heads: tuple[int, int, int, int],
+        messages: tuple[bool, int | None, int | None],
+    ) -> None:
+        """Do the constructor's work with what was checked before."""
         self._begin(
             SERVER,
             state,
             max_size,
             logger,
-            validate_utf8,
-            max_fragments,
-            max_inflated_size,
+            *messages,
         )
         self.origins = origins
         self.available_extensions = extensions
@@ -98,10 +137,15 @@ class ServerProtocol(Protocol):
         self._selector = select_subprotocol
         self._head: RequestParser | None = None
         if state == CONNECTING:
-            self._head = RequestParser(
-                max_request_line, max_header_line, max_headers, max_head_size
-            )
+            self._head = RequestParser(*heads)
             self._await_head()
+
+    @classmethod
+    def _checked(cls, *options: Any) -> ServerProtocol:
+        """Make one with options that were checked before, as for many alike."""
+        protocol = cls.__new__(cls)
+        protocol._begin_server(*options)
+        return protocol
 
     def accept(self, request: Request) -> Response:
         """Answer a request: with 101, or with the rejection that fits.

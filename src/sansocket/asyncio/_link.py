@@ -16,6 +16,7 @@ import time
 from typing import cast
 from weakref import WeakKeyDictionary
 
+from .._rules import write_marks
 from ..exceptions import ConnectionClosed, InvalidState
 from ..protocol import OPEN
 from ..session import Session, Transport
@@ -86,11 +87,7 @@ class Link:
         )
         self.request: Request | None = None
         self.response: Response | None = None
-        high, low = (
-            write_limit if isinstance(write_limit, tuple) else (write_limit,) * 2
-        )
-        self._write_high = high
-        self._write_low = low if isinstance(write_limit, tuple) else None
+        self._write_high, self._write_low = write_marks(write_limit)
         kind = type(self)
         self._on_open = on_open or getattr(kind, "on_open", None)
         self._on_message = on_message or getattr(kind, "on_message", None)
