@@ -199,7 +199,8 @@ def queue_marks(max_queue: object) -> Marks:
         ValueError: if a number is negative, or the lower one above the upper one.
 
     """
-    return _remembered(_known_queue_marks, max_queue)
+    marks: Marks = _remembered(_known_queue_marks, max_queue)
+    return marks
 
 
 @lru_cache(maxsize=64, typed=True)
@@ -225,7 +226,8 @@ def write_marks(write_limit: object) -> tuple[int, int]:
         ValueError: if a number is negative, or the lower one above the upper one.
 
     """
-    return _remembered(_known_write_marks, write_limit)
+    marks: tuple[int, int] = _remembered(_known_write_marks, write_limit)
+    return marks
 
 
 def _remembered(marks: Any, value: Any) -> Any:
@@ -431,6 +433,7 @@ RULES: dict[str, Rule] = {
     "max_headers": _size(1),
     "max_head_size": _size(1),
     "max_body": _size(0),
+    "max_redirects": _size(0),
     "max_queue": _queue,
     "write_limit": _writing,
     "validate_utf8": _flag,

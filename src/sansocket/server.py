@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import _responses, handshake
+from ._parser import _from_limit
 from ._rules import RULES, SERVER_HEAD, check_numbers, server_extensions
 from .constants import CONNECTING, SERVER, State
 from .exceptions import InvalidHandshake, InvalidState
@@ -13,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any
 
     from .datastructures import Headers
     from .extensions.base import Extension, ServerExtensionFactory
@@ -140,11 +140,37 @@ class ServerProtocol(Protocol):
             self._head = RequestParser(*heads)
             self._await_head()
 
-    @classmethod
-    def _checked(cls, *options: Any) -> ServerProtocol:
-        """Make one with options that were checked before, as for many alike."""
-        protocol = cls.__new__(cls)
-        protocol._begin_server(*options)
+    def _alike(
+        self,
+        selector: (
+            Callable[[ServerProtocol, Sequence[Subprotocol]], Subprotocol | None] | None
+        ),
+    ) -> ServerProtocol:
+        """Make another one, for the same kind of connection; nothing is checked again.
+
+        Args:
+            selector: its ``select_subprotocol``.
+
+        """
+        head = self._head
+        assert head is not None
+        protocol = ServerProtocol.__new__(ServerProtocol)
+        protocol._begin_server(
+            self.origins,
+            self.available_extensions,
+            self.available_subprotocols,
+            selector,
+            CONNECTING,
+            (self.max_message_size, self.max_fragment_size),
+            self.logger,
+            self.hosts,
+            head._limits(),
+            (
+                self.validate_utf8,
+                _from_limit(self._max_fragments),
+                _from_limit(self._max_inflated),
+            ),
+        )
         return protocol
 
     def accept(self, request: Request) -> Response:

@@ -97,7 +97,7 @@ class Session(Outbox):
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
-        max_queue: int | tuple[int, int] | None = 16,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
     ) -> None:
         times = (open_timeout, ping_interval, ping_timeout, close_timeout)
         check_numbers(TIMES, *times)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from .. import _options
 from .._options import CLIENT_LIMITS, take, with_compression
 from ..client import ClientProtocol, backoff, process_exception
 from ..exceptions import InvalidStatus, SecurityError, shown
@@ -13,7 +14,8 @@ from ..http11 import USER_AGENT
 from ..protocol import CONNECTING, OPEN
 from ..redirects import is_same_origin, redirected, without_credentials
 from ..uri import parse_uri
-from ._network import Network
+from ._arguments import loop_arguments
+from ._network import PROXY_TLS, Network
 from .connection import Connection
 
 TYPE_CHECKING = False
@@ -179,18 +181,48 @@ class connect:
         close_timeout: float | None = 10,
         reconnect_delays: Callable[[], Iterator[float]] = backoff,
         max_size: int | tuple[int | None, int | None] | None = 2**20,
-        max_queue: int | tuple[int, int] | None = 16,
-        write_limit: int | tuple[int, int | None] = 2**15,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
+        write_limit: int | tuple[int | None, int | None] = 2**15,
         logger: LoggerLike | None = None,
-        create_connection: type[ClientConnection] | None = None,
+        create_connection: Callable[..., ClientConnection] | None = None,
         max_redirects: int = 10,
         on_open: Callable[[ClientConnection], object] | None = None,
         on_message: Callable[[ClientConnection, Data], object] | None = None,
         on_close: Callable[[ClientConnection], object] | None = None,
         **kwargs: Any,
     ) -> None:
-        self._uri = parse_uri(uri)
         limits = take(kwargs, CLIENT_LIMITS)
+        unix = kwargs.get("unix", False)
+        names = loop_arguments(f"create_{'unix_' if unix else ''}connection")
+        _options.check_names(
+            unix_connect if unix else connect, kwargs, {"unix", *PROXY_TLS, *names}
+        )
+        _options.check(
+            _options.CLIENT_RULES,
+            origin=origin,
+            extensions=extensions,
+            subprotocols=subprotocols,
+            additional_headers=additional_headers,
+            user_agent_header=user_agent_header,
+            proxy=proxy,
+            process_exception=process_exception,
+            open_timeout=open_timeout,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            reconnect_delays=reconnect_delays,
+            max_size=max_size,
+            max_queue=max_queue,
+            write_limit=write_limit,
+            logger=logger,
+            max_redirects=max_redirects,
+            on_open=on_open,
+            on_message=on_message,
+            on_close=on_close,
+            **limits,
+        )
+        _options.check_class(create_connection, ClientConnection, ("protocol",))
+        self._uri = parse_uri(uri)
         self._protocol_options: dict[str, Any] = {
             "origin": origin,
             "extensions": with_compression(
@@ -306,7 +338,10 @@ class connect:
     ) -> ClientConnection:
         def make() -> ClientConnection:
             protocol = ClientProtocol(uri, **self._protocol_options)
-            return self._class(protocol, **self._options)
+            connection = self._class(protocol, **self._options)
+            if type(connection) is not ClientConnection:
+                _options.check_connection(connection, ClientConnection)
+            return connection
 
         connection = await self._network.open(make, uri)
         try:
