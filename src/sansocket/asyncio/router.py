@@ -72,7 +72,7 @@ class Router:
             rule.websocket = True
             if own and rule.endpoint is not None:
                 name = f"the handler of {rule.rule!r}"
-                _options.check_handler(name, rule.endpoint, rule.arguments)
+                _options.check_handler(name, rule.endpoint, sorted(rule.arguments))
 
     def get_server_name(self, connection: ServerConnection, request: Request) -> str:
         """Host and maybe port that the client wants to reach; empty if it's not valid.
