@@ -130,32 +130,34 @@ def with_compression(
 
 
 def check_names(
-    function: Callable[..., Any], given: Iterable[str], others: Iterable[str]
+    called: str,
+    function: Callable[..., Any],
+    given: Iterable[str],
+    handed_on: Iterable[str],
+    limits: Iterable[str],
 ) -> None:
     """Refuse keyword arguments that a function does not know.
 
     Args:
-        function: a driver's, which takes more than its signature names.
+        called: name of the function that the application has called.
+        function: the one with the options, which takes more than it names.
         given: names that its signature does not have.
-        others: names that it takes nevertheless.
+        handed_on: names that it takes nevertheless.
+        limits: names that it takes too, but that are not among those given.
 
     Raises:
-        TypeError: if there is another one; a name that is meant is suggested.
+        TypeError: if there is another one; a name that may be meant is suggested.
 
     """
-    known = {*others}
-    for name in given:
-        if name in known:
-            continue
-        parameters = inspect.signature(function).parameters.values()
-        known |= {one.name for one in parameters if one.kind != one.VAR_KEYWORD}
-        text = f"{function.__name__}() got an unexpected keyword argument {name!r}"
-        meant = difflib.get_close_matches(name, known, 1, 0.75)
+    for name in sorted({*given} - {*handed_on}):
+        text = f"{called}() got an unexpected keyword argument {name!r}"
         if name in ELSEWHERE:
-            text = f"{text}: {ELSEWHERE[name]}"
-        elif meant:
-            text = f"{text}; did you mean {meant[0]!r}?"
-        raise TypeError(text)
+            raise TypeError(f"{text}: {ELSEWHERE[name]}")
+        parameters = inspect.signature(function).parameters.values()
+        named = {one.name for one in parameters if one.kind != one.VAR_KEYWORD}
+        known = named.union(handed_on, limits) - {"unix"}
+        meant = difflib.get_close_matches(name, sorted(known), 1, 0.75)
+        raise TypeError(f"{text}; did you mean {meant[0]!r}?" if meant else text)
 
 
 # Functions

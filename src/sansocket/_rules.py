@@ -17,7 +17,7 @@ from .headers import is_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any, NoReturn, TypeAlias
 
     Rule: TypeAlias = Callable[[str, object], None]
@@ -30,7 +30,6 @@ __all__ = [
     "SERVER_HEAD",
     "TIMES",
     "brief",
-    "check",
     "check_numbers",
     "client_extensions",
     "field_value",
@@ -51,18 +50,6 @@ CLIENT_HEAD = ("max_status_line", *SERVER_HEAD[1:], "max_body")
 
 MOST = sys.maxsize  # what a C number holds
 LOGGING = ("isEnabledFor", "log", "debug", "info", "warning", "error")
-
-
-def check(rules: Mapping[str, Rule], options: Mapping[str, object]) -> None:
-    """Check options, of which each has a rule.
-
-    Raises:
-        TypeError: if one is of a wrong type.
-        ValueError: if one has a wrong value.
-
-    """
-    for name, value in options.items():
-        rules[name](name, value)
 
 
 def check_numbers(names: tuple[str, ...], *values: object) -> None:

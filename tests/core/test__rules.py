@@ -129,7 +129,7 @@ def test_numbers_that_equal_others(impl: Any) -> None:
 
 
 def test_marks() -> None:
-    """As in ``websockets``: four times or a quarter of each other, if one is missing."""
+    """One that is missing is a quarter of the other, or four times that."""
     for given, marks in (
         (0, (1, 0)),
         (1, (1, 0)),
@@ -153,15 +153,22 @@ def test_marks() -> None:
         assert _rules.write_marks(given) == marks
 
 
+def test_marks_by_name() -> None:
+    for name in ("max_queue", "write_limit"):
+        _rules.RULES[name](name, 5)
+        with pytest.raises(ValueError, match=f"^{name} must be "):
+            _rules.RULES[name](name, -1)
+
+
 @each("value", [None, "1M", 1.5, True, (10, "a"), {1}])
 def test_write_limit_of_a_wrong_type(value: Any) -> None:
-    with pytest.raises(TypeError, match="^write_limit must be "):
+    with pytest.raises(TypeError, match=r"^write_limit must be "):
         _rules.write_marks(value)
 
 
 @each("value", [-1, (10, 20), (1,), (1, 2, 3), (10, -1)])
 def test_write_limit_that_is_wrong(value: Any) -> None:
-    with pytest.raises(ValueError, match="^write_limit must be "):
+    with pytest.raises(ValueError, match=r"^write_limit must be "):
         _rules.write_marks(value)
 
 
@@ -221,7 +228,7 @@ def test_factories_of_the_other_side(impl: Any) -> None:
         make(impl, extensions=[right()])
         make(impl, extensions=(right(),))
         for factory in (wrong(), right):
-            with pytest.raises(TypeError, match="^extensions must be a list of "):
+            with pytest.raises(TypeError, match=r"^extensions must be a list of "):
                 make(impl, extensions=[factory])
 
 
@@ -253,7 +260,7 @@ def test_of_clients(impl: Any) -> None:
 
 @each("side", [3, "SERVER", None, True])
 def test_sides(impl: Any, side: Any) -> None:
-    with pytest.raises(TypeError, match="^side must be "):
+    with pytest.raises(TypeError, match=r"^side must be "):
         impl.protocol.Protocol(side)
 
 
@@ -277,7 +284,7 @@ def test_offered_subprotocols() -> None:
     _rules.offered_subprotocols("subprotocols", ["a", "b"])
     _rules.offered_subprotocols("subprotocols", None)
     for wrong in (["a", "a"], ["a b"]):
-        with pytest.raises(ValueError, match="^subprotocols must be "):
+        with pytest.raises(ValueError, match=r"^subprotocols must be "):
             _rules.offered_subprotocols("subprotocols", wrong)
 
 
@@ -290,7 +297,7 @@ def test_errors_show_the_value_shortened() -> None:
         (dict, "the class dict"),
         ([1] * 1000, "...]"),
     ):
-        with pytest.raises(ValueError, match="^x must be fine, not ") as caught:
+        with pytest.raises(ValueError, match=r"^x must be fine, not ") as caught:
             _rules.refuse("x", "fine", value, ValueError)
         assert shown in str(caught.value)
         assert len(str(caught.value)) < 100

@@ -195,7 +195,11 @@ class connect:
         unix = kwargs.get("unix", False)
         names = loop_arguments(f"create_{'unix_' if unix else ''}connection")
         _options.check_names(
-            unix_connect if unix else connect, kwargs, {"unix", *PROXY_TLS, *names}
+            "unix_connect" if unix else "connect",
+            connect,
+            kwargs,
+            {"unix", *PROXY_TLS, *names},
+            CLIENT_LIMITS,
         )
         _options.check(
             _options.CLIENT_RULES,
@@ -343,7 +347,8 @@ class connect:
                 _options.check_connection(connection, ClientConnection)
             return connection
 
-        connection = await self._network.open(make, uri)
+        made = make()  # before there is a socket, which asyncio would leave open
+        connection = await self._network.open(lambda: made, uri)
         try:
             await connection._shake_hands(headers, self._user_agent)
         except BaseException:

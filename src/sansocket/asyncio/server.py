@@ -329,7 +329,9 @@ def serve(
     limits = _options.take(kwargs, _options.SERVER_LIMITS)
     unix = kwargs.pop("unix", False)
     names = loop_arguments("create_unix_server" if unix else "create_server")
-    _options.check_names(unix_serve if unix else serve, kwargs, names)
+    called = "unix_serve" if unix else "serve"
+    _options.check_names(called, serve, kwargs, names, _options.SERVER_LIMITS)
+    _options.check(_options.SERVER_RULES, extensions=extensions)
     protocol = ServerProtocol(
         origins=origins,
         extensions=_options.with_compression(
