@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CLIENT_HEAD",
     "LIMITS",
+    "MOST",
     "RULES",
     "SERVER_HEAD",
     "TIMES",
@@ -48,7 +49,7 @@ TIMES = ("open_timeout", "ping_interval", "ping_timeout", "close_timeout")
 SERVER_HEAD = ("max_request_line", "max_header_line", "max_headers", "max_head_size")
 CLIENT_HEAD = ("max_status_line", *SERVER_HEAD[1:], "max_body")
 
-MOST = sys.maxsize  # what a C number holds
+MOST = sys.maxsize // 2  # a number to which the compiled form can add
 LOGGING = ("isEnabledFor", "log", "debug", "info", "warning", "error")
 
 
