@@ -123,12 +123,15 @@ class ServerProtocol(Protocol):
         messages: tuple[bool, int | None, int | None],
     ) -> None:
         """Do the constructor's work with what was checked before."""
+        validate_utf8, max_fragments, max_inflated_size = messages
         self._begin(
             SERVER,
             state,
             max_size,
             logger,
-            *messages,
+            validate_utf8,
+            max_fragments,
+            max_inflated_size,
         )
         self.origins = origins
         self.available_extensions = extensions
