@@ -104,6 +104,7 @@ def with_compression(
     extensions: Sequence[T] | None,
     compression: str | None,
     enable: Callable[[Sequence[T] | None], Sequence[T]],
+    rule: Rule | None = None,
 ) -> Sequence[T] | None:
     """Add permessage-deflate to the extensions, if that is wanted.
 
@@ -111,12 +112,15 @@ def with_compression(
         extensions: factories of the application.
         compression: ``"deflate"`` or ``None``.
         enable: adds the factory.
+        rule: of the extensions.
 
     Raises:
-        TypeError: if the compression is no ``str``.
+        TypeError: if the compression is no ``str``, or the extensions are no list.
         ValueError: if another compression is wanted.
 
     """
+    if rule is not None:
+        rule("extensions", extensions)
     if compression is None:
         return extensions
     if not isinstance(compression, str):

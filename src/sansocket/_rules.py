@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLIENT_HEAD",
-    "LIMITS",
     "MOST",
     "RULES",
     "SERVER_HEAD",
     "TIMES",
     "brief",
     "check_numbers",
+    "check_protocol",
     "client_extensions",
     "field_value",
     "offered_subprotocols",
@@ -73,6 +73,28 @@ def check_numbers(names: tuple[str, ...], *values: object) -> None:
         return
     for name, value in zip(names, values, strict=True):
         RULES[name](name, value)
+
+
+def check_protocol(
+    side: object,
+    state: object,
+    max_size: object,
+    logger: object,
+    validate_utf8: object,
+    max_fragments: object,
+    max_inflated_size: object,
+) -> None:
+    """Check what the connections of both sides take.
+
+    Raises:
+        TypeError: if one is of a wrong type.
+        ValueError: if one has a wrong value.
+
+    """
+    _side("side", side)
+    sizes = max_size, max_fragments, max_inflated_size
+    check_numbers(LIMITS, *sizes, validate_utf8, state)
+    _logger("logger", logger)
 
 
 @lru_cache(maxsize=64, typed=True)
@@ -405,7 +427,6 @@ def _state(name: str, value: Any) -> None:
 
 
 RULES: dict[str, Rule] = {
-    "side": _side,
     "state": _state,
     "uri": _uri,
     "open_timeout": _seconds(positive=False),

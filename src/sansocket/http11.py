@@ -192,11 +192,6 @@ class _HeadParser:
         self._skipped = False  # an empty line was skipped before it
         self._buffer = bytearray()
 
-    def _limits(self) -> tuple[int, int, int, int]:
-        """Arguments for another one like this."""
-        lines = self._max_start_line, self._max_header_line
-        return *lines, self._max_headers, self._max_head_size
-
     # What differs
 
     def _parse_start(self, line: str) -> Any:

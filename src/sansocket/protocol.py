@@ -13,7 +13,7 @@ import logging
 
 from . import _kernels
 from ._parser import text_error
-from ._rules import LIMITS, RULES, check_numbers
+from ._rules import check_protocol
 from ._sender import SEND_EOF, STATES, to_state
 from ._status import ConnectionStatus
 from .closing import Close, answer, failure
@@ -108,10 +108,8 @@ class Protocol(ConnectionStatus):
         max_fragments: int | None = 4096,
         max_inflated_size: int | None = None,
     ) -> None:
-        RULES["side"]("side", side)
-        self._check(
-            state, max_size, logger, validate_utf8, max_fragments, max_inflated_size
-        )
+        options = max_size, logger, validate_utf8, max_fragments, max_inflated_size
+        check_protocol(side, state, *options)
         self._begin(
             side,
             state,
@@ -121,21 +119,6 @@ class Protocol(ConnectionStatus):
             max_fragments,
             max_inflated_size,
         )
-
-    def _check(
-        self,
-        state: object,
-        max_size: object,
-        logger: object,
-        validate_utf8: object,
-        max_fragments: object,
-        max_inflated_size: object,
-    ) -> None:
-        """Refuse what no connection can have."""
-        numbers = (max_size, max_fragments, max_inflated_size)
-        check_numbers(LIMITS, *numbers, validate_utf8, state)
-        if logger is not None:
-            RULES["logger"]("logger", logger)
 
     def _begin(
         self,

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from . import _responses, handshake
 from ._parser import _from_limit
-from ._rules import RULES, SERVER_HEAD, check_numbers, server_extensions
+from ._rules import (
+    RULES,
+    SERVER_HEAD,
+    check_numbers,
+    check_protocol,
+    server_extensions,
+)
 from .constants import CONNECTING, SERVER, State
 from .exceptions import InvalidHandshake, InvalidState
 from .http11 import RequestParser
@@ -84,9 +90,8 @@ class ServerProtocol(Protocol):
         max_fragments: int | None = 4096,
         max_inflated_size: int | None = None,
     ) -> None:
-        self._check(
-            state, max_size, logger, validate_utf8, max_fragments, max_inflated_size
-        )
+        options = max_size, logger, validate_utf8, max_fragments, max_inflated_size
+        check_protocol(SERVER, state, *options)
         heads = (max_request_line, max_header_line, max_headers, max_head_size)
         check_numbers(SERVER_HEAD, *heads)
         RULES["origins"]("origins", origins)
@@ -167,7 +172,12 @@ class ServerProtocol(Protocol):
             (self.max_message_size, self.max_fragment_size),
             self.logger,
             self.hosts,
-            head._limits(),
+            (
+                head._max_start_line,
+                head._max_header_line,
+                head._max_headers,
+                head._max_head_size,
+            ),
             (
                 self.validate_utf8,
                 _from_limit(self._max_fragments),

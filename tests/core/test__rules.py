@@ -25,6 +25,8 @@ class Index:
     def __index__(self) -> int:
         return self.value
 
+    __int__ = __index__
+
     def __lt__(self, other: int) -> bool:
         return self.value < other
 

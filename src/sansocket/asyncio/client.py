@@ -201,36 +201,15 @@ class connect:
             {"unix", *PROXY_TLS, *names},
             CLIENT_LIMITS,
         )
-        _options.check(
-            _options.CLIENT_RULES,
-            origin=origin,
-            extensions=extensions,
-            subprotocols=subprotocols,
-            additional_headers=additional_headers,
-            user_agent_header=user_agent_header,
-            proxy=proxy,
-            process_exception=process_exception,
-            open_timeout=open_timeout,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            close_timeout=close_timeout,
-            reconnect_delays=reconnect_delays,
-            max_size=max_size,
-            max_queue=max_queue,
-            write_limit=write_limit,
-            logger=logger,
-            max_redirects=max_redirects,
-            on_open=on_open,
-            on_message=on_message,
-            on_close=on_close,
-            **limits,
-        )
         _options.check_class(create_connection, ClientConnection, ("protocol",))
         self._uri = parse_uri(uri)
         self._protocol_options: dict[str, Any] = {
             "origin": origin,
             "extensions": with_compression(
-                extensions, compression, enable_client_permessage_deflate
+                extensions,
+                compression,
+                enable_client_permessage_deflate,
+                _options.CLIENT_RULES["extensions"],
             ),
             "subprotocols": subprotocols,
             "max_size": max_size,
@@ -248,6 +227,17 @@ class connect:
             "on_message": on_message,
             "on_close": on_close,
         }
+        _options.check(
+            _options.CLIENT_RULES,
+            **self._protocol_options,
+            **{**self._options, "open_timeout": open_timeout},
+            additional_headers=additional_headers,
+            user_agent_header=user_agent_header,
+            proxy=proxy,
+            process_exception=process_exception,
+            reconnect_delays=reconnect_delays,
+            max_redirects=max_redirects,
+        )
         self._headers = additional_headers
         self._user_agent = user_agent_header
         self._process_exception = process_exception

@@ -331,11 +331,13 @@ def serve(
     names = loop_arguments("create_unix_server" if unix else "create_server")
     called = "unix_serve" if unix else "serve"
     _options.check_names(called, serve, kwargs, names, _options.SERVER_LIMITS)
-    _options.check(_options.SERVER_RULES, extensions=extensions)
     protocol = ServerProtocol(
         origins=origins,
         extensions=_options.with_compression(
-            extensions, compression, enable_server_permessage_deflate
+            extensions,
+            compression,
+            enable_server_permessage_deflate,
+            _options.SERVER_RULES["extensions"],
         ),
         subprotocols=subprotocols,
         max_size=max_size,
