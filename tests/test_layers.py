@@ -39,7 +39,7 @@ LAYERS = {
     6: ["_options"],
     7: [
         *("asyncio._waiter", "asyncio._link", "asyncio.connection"),
-        *("asyncio._broadcast", "asyncio._arguments"),
+        *("asyncio._broadcast", "asyncio._arguments", "asyncio._timeouts"),
         *("asyncio._server_connection", "asyncio.server", "asyncio._tunnel"),
         *("asyncio._network", "asyncio.client", "asyncio", "asyncio.router"),
         *("_asgi", "uvicorn", "sanic"),

@@ -16,6 +16,7 @@ from ..redirects import is_same_origin, redirected, without_credentials
 from ..uri import parse_uri
 from ._arguments import loop_arguments
 from ._network import PROXY_TLS, Network
+from ._timeouts import within
 from .connection import Connection
 
 TYPE_CHECKING = False
@@ -299,8 +300,10 @@ class connect:
 
     async def _connect(self) -> ClientConnection:
         try:
-            return await asyncio.wait_for(self._open(), self._open_timeout)
-        except asyncio.TimeoutError as exc:
+            return await within(self._open_timeout, self._open())
+        except TimeoutError as exc:
+            if exc.errno is not None:  # the network's own
+                raise
             raise TimeoutError("the opening handshake took too long") from exc
 
     async def _open(self) -> ClientConnection:
