@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+from .asyncio._timeouts import within
 from .asyncio.connection import Connection
 from .datastructures import Headers
 from .exceptions import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
@@ -210,8 +211,8 @@ class Websocket:
                 return await receiving
             if timeout <= 0:
                 return until_it_waits(receiving)
-            return await asyncio.wait_for(receiving, timeout)
-        except asyncio.TimeoutError:
+            return await within(timeout, receiving)
+        except TimeoutError:
             return None
         except (ConnectionClosed, ConcurrencyError) as exc:
             raise self._translated(exc) from exc
@@ -363,8 +364,8 @@ class Websocket:
 
         """
         try:
-            await asyncio.wait_for(self._connection.wait_closed(), timeout)
-        except asyncio.TimeoutError:
+            await within(timeout, self._connection.wait_closed())
+        except TimeoutError:
             return False
         return True
 
