@@ -74,7 +74,9 @@ class WebSocketProtocol(sanics.WebSocketProtocol):
         """
         if request.transport is None or request.transport.is_closing():
             raise RequestCancelled  # the event loop would never tell the connection
-        names = None if subprotocols is None else [Subprotocol(n) for n in subprotocols]
+        if subprotocols is not None and not isinstance(subprotocols, str):
+            subprotocols = [*subprotocols]
+        names: Any = subprotocols  # a str is refused
         protocol = ServerProtocol(
             subprotocols=names,
             max_size=self.websocket_max_size,
