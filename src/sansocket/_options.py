@@ -426,6 +426,11 @@ def check_response(name: str, response: Any) -> None:
             )
 
 
+def _uri(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        refuse(name, "a str", value, TypeError)
+
+
 def _proxy(name: str, value: object) -> None:
     if value is not None and not isinstance(value, (str, bool)):
         refuse(name, "a str, True or None", value, TypeError)
@@ -475,6 +480,7 @@ CLIENT_RULES: dict[str, Rule] = {
     "extensions": client_extensions,
     "subprotocols": offered_subprotocols,
     "additional_headers": _headers,
+    "uri": _uri,
     "proxy": _proxy,
     "process_exception": required(function_of("exc", plain=True)),
     "reconnect_delays": required(function_of(plain=True)),

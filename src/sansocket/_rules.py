@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 __all__ = [
     "CLIENT_HEAD",
     "MOST",
+    "PROTOCOL_NUMBERS",
     "RULES",
     "SERVER_HEAD",
+    "SERVER_NUMBERS",
     "TIMES",
     "brief",
     "check_numbers",
-    "check_protocol",
     "client_extensions",
     "field_value",
     "offered_subprotocols",
@@ -43,11 +44,13 @@ __all__ = [
     "write_marks",
 ]
 
-# Numbers that the protocols and sessions of both sides take.
+# What can be told of at once, for each class.
 LIMITS = ("max_size", "max_fragments", "max_inflated_size", "validate_utf8", "state")
-TIMES = ("open_timeout", "ping_interval", "ping_timeout", "close_timeout")
 SERVER_HEAD = ("max_request_line", "max_header_line", "max_headers", "max_head_size")
+PROTOCOL_NUMBERS = ("side", *LIMITS)
+SERVER_NUMBERS = (*LIMITS, *SERVER_HEAD)
 CLIENT_HEAD = ("max_status_line", *SERVER_HEAD[1:], "max_body")
+TIMES = ("open_timeout", "ping_interval", "ping_timeout", "close_timeout")
 
 MOST = sys.maxsize // 2  # a number to which the compiled form can add
 LOGGING = ("isEnabledFor", "log", "debug", "info", "warning", "error")
@@ -68,33 +71,8 @@ def check_numbers(names: tuple[str, ...], *values: object) -> None:
     try:
         _check_once(names, *values)
     except (TypeError, ValueError):
-        pass
-    else:
-        return
-    for name, value in zip(names, values, strict=True):
-        RULES[name](name, value)
-
-
-def check_protocol(
-    side: object,
-    state: object,
-    max_size: object,
-    logger: object,
-    validate_utf8: object,
-    max_fragments: object,
-    max_inflated_size: object,
-) -> None:
-    """Check what the connections of both sides take.
-
-    Raises:
-        TypeError: if one is of a wrong type.
-        ValueError: if one has a wrong value.
-
-    """
-    _side("side", side)
-    sizes = max_size, max_fragments, max_inflated_size
-    check_numbers(LIMITS, *sizes, validate_utf8, state)
-    _logger("logger", logger)
+        for name, value in zip(names, values, strict=True):
+            RULES[name](name, value)
 
 
 @lru_cache(maxsize=64, typed=True)
@@ -184,7 +162,7 @@ def _message_size(name: str, value: Any) -> None:
         refuse(name, allowed, value, ValueError)
 
 
-@lru_cache(maxsize=64, typed=True)
+@lru_cache(maxsize=64)
 def _known_queue_marks(max_queue: Any) -> Marks:
     if max_queue is None:
         return float("inf"), 0
@@ -209,11 +187,13 @@ def queue_marks(max_queue: object) -> Marks:
         ValueError: if a number is negative, or the lower one above the upper one.
 
     """
-    marks: Marks = _remembered(_known_queue_marks, max_queue)
+    if type(max_queue) is int:
+        return _known_queue_marks(max_queue)
+    marks: Marks = _known_queue_marks.__wrapped__(max_queue)
     return marks
 
 
-@lru_cache(maxsize=64, typed=True)
+@lru_cache(maxsize=64)
 def _known_write_marks(write_limit: Any) -> tuple[int, int]:
     allowed = "an int, or a pair of an int and an int or None"
     if write_limit is None:
@@ -236,18 +216,10 @@ def write_marks(write_limit: object) -> tuple[int, int]:
         ValueError: if a number is negative, or the lower one above the upper one.
 
     """
-    marks: tuple[int, int] = _remembered(_known_write_marks, write_limit)
+    if type(write_limit) is int:
+        return _known_write_marks(write_limit)
+    marks: tuple[int, int] = _known_write_marks.__wrapped__(write_limit)
     return marks
-
-
-def _remembered(marks: Any, value: Any) -> Any:
-    """What a function gives, which remembers what it has given."""
-    if isinstance(value, (tuple, list)):  # (1, True) equals (1, 1)
-        return marks.__wrapped__(value)
-    try:
-        return marks(value)
-    except TypeError:
-        return marks.__wrapped__(value)  # which raises; but for what has no hash
 
 
 def _marks(name: str, allowed: str, value: Any) -> tuple[int | None, int]:
@@ -343,9 +315,14 @@ def texts(name: str, value: object) -> Any:
 
 
 def _subprotocols(name: str, value: object) -> None:
-    for one in texts(name, value):
-        if not is_token(one):
-            refuse(name, "a list of tokens", value, ValueError)
+    if not are_tokens(tuple(texts(name, value))):
+        refuse(name, "a list of tokens", value, ValueError)
+
+
+@lru_cache(maxsize=64)  # they are mostly the same
+def are_tokens(members: tuple[str, ...]) -> bool:
+    """Whether each is one (RFC 9110, section 5.6.2)."""
+    return all(map(is_token, members))
 
 
 def offered_subprotocols(name: str, value: Any) -> None:
@@ -375,12 +352,14 @@ def _origins(name: str, value: object) -> None:
 
 def server_extensions(name: str, value: object) -> None:
     """Factories of extensions of a server."""
-    _factories(name, value, "ServerExtensionFactory", ("process_request_params",))
+    _factories(
+        name, value, "ServerExtensionFactory", ("name", "process_request_params")
+    )
 
 
 def client_extensions(name: str, value: object) -> None:
     """Factories of extensions of a client."""
-    methods = ("get_request_params", "process_response_params")
+    methods = ("name", "get_request_params", "process_response_params")
     _factories(name, value, "ClientExtensionFactory", methods)
 
 
@@ -392,8 +371,15 @@ def _factories(
         if isinstance(one, type):
             allowed = f"a list of instances of {members}"
             refuse(name, allowed, one, TypeError)
-        if not all(hasattr(one, method) for method in ("name", *methods)):
+        kind: Any = type(one)
+        if not _has(kind, methods) and not _has.__wrapped__(one, methods):
             refuse(name, f"a list of {members}", value, TypeError)
+
+
+@lru_cache(maxsize=64)
+def _has(owner: Any, names: tuple[str, ...]) -> bool:
+    """Whether a class, or an object, has all of these attributes."""
+    return all(hasattr(owner, name) for name in names)
 
 
 # What else there is
@@ -427,6 +413,7 @@ def _state(name: str, value: Any) -> None:
 
 
 RULES: dict[str, Rule] = {
+    "side": _side,
     "state": _state,
     "uri": _uri,
     "open_timeout": _seconds(positive=False),

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from . import _responses, handshake
 from ._parser import _from_limit
-from ._rules import (
-    RULES,
-    SERVER_HEAD,
-    check_numbers,
-    check_protocol,
-    server_extensions,
-)
+from ._rules import RULES, SERVER_NUMBERS, check_numbers, server_extensions
 from .constants import CONNECTING, SERVER, State
 from .exceptions import InvalidHandshake, InvalidState
 from .http11 import RequestParser
@@ -90,15 +84,21 @@ class ServerProtocol(Protocol):
         max_fragments: int | None = 4096,
         max_inflated_size: int | None = None,
     ) -> None:
-        options = max_size, logger, validate_utf8, max_fragments, max_inflated_size
-        check_protocol(SERVER, state, *options)
         heads = (max_request_line, max_header_line, max_headers, max_head_size)
-        check_numbers(SERVER_HEAD, *heads)
-        RULES["origins"]("origins", origins)
-        RULES["hosts"]("hosts", hosts)
-        RULES["subprotocols"]("subprotocols", subprotocols)
-        RULES["select_subprotocol"]("select_subprotocol", select_subprotocol)
-        server_extensions("extensions", extensions)
+        sizes = max_size, max_fragments, max_inflated_size
+        check_numbers(SERVER_NUMBERS, *sizes, validate_utf8, state, *heads)
+        if logger is not None:
+            RULES["logger"]("logger", logger)
+        if origins is not None:
+            RULES["origins"]("origins", origins)
+        if hosts is not None:
+            RULES["hosts"]("hosts", hosts)
+        if extensions is not None:
+            server_extensions("extensions", extensions)
+        if subprotocols is not None:
+            RULES["subprotocols"]("subprotocols", subprotocols)
+        if select_subprotocol is not None:
+            RULES["select_subprotocol"]("select_subprotocol", select_subprotocol)
         self._begin_server(
             origins,
             extensions,

@@ -158,8 +158,8 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
                 **self._head_limits(),
             ),
             open_timeout=self.open_timeout,
-            ping_interval=config.ws_ping_interval or None,
-            ping_timeout=config.ws_ping_timeout,
+            ping_interval=positive(config.ws_ping_interval),
+            ping_timeout=positive(config.ws_ping_timeout),
             close_timeout=self.close_timeout,
             max_queue=max(config.ws_max_queue, 1),
             write_limit=self.write_limit,
@@ -459,6 +459,11 @@ def was_cancelled() -> bool:
     task: Any = asyncio.current_task()
     cancelling = getattr(task, "cancelling", None)  # new in Python 3.11
     return cancelling is None or cancelling() > 0
+
+
+def positive(seconds: float | None) -> float | None:
+    """Seconds of an option of uvicorn, where 0 and less mean none."""
+    return seconds if seconds and seconds > 0 else None
 
 
 def version_of(transport: Any) -> str:

@@ -178,6 +178,17 @@ def test_options_that_are_fine() -> None:
     new_client(proxy=None)
 
 
+def test_places() -> None:
+    """Where to connect to, and to listen."""
+    for uri in (3, None, b"ws://x/"):
+        with pytest.raises(TypeError, match=r"^uri must be a str, not "):
+            connect(uri)  # type: ignore[arg-type]
+    for place in ({"host": "x"}, {"port": 80}):
+        for make in (new_unix_server, new_unix_router):
+            with pytest.raises(TypeError, match="listens at a path"):
+                make(**place)
+
+
 # Names
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -232,6 +233,15 @@ def test_factories_of_the_other_side(impl: Any) -> None:
         for factory in (wrong(), right):
             with pytest.raises(TypeError, match=r"^extensions must be a list of "):
                 make(impl, extensions=[factory])
+
+
+def test_factories_of_any_kind(impl: Any) -> None:
+    """They need not be of our classes, nor have their attributes in a class."""
+    factory = SimpleNamespace(name="x", process_request_params=print)
+    server(impl, extensions=[factory])
+    del factory.name
+    with pytest.raises(TypeError, match=r"^extensions must be a list of "):
+        server(impl, extensions=[factory])
 
 
 def test_lists_that_are_fine(impl: Any) -> None:

@@ -203,6 +203,7 @@ class connect:
             CLIENT_LIMITS,
         )
         _options.check_class(create_connection, ClientConnection, ("protocol",))
+        _options.check(_options.CLIENT_RULES, uri=uri)
         self._uri = parse_uri(uri)
         self._protocol_options: dict[str, Any] = {
             "origin": origin,

@@ -330,6 +330,8 @@ def serve(
     unix = kwargs.pop("unix", False)
     names = loop_arguments("create_unix_server" if unix else "create_server")
     called = "unix_serve" if unix else "serve"
+    if unix and not (host is None and port is None):
+        raise TypeError(f"{called}() listens at a path, not at a host and a port")
     _options.check_names(called, serve, kwargs, names, _options.SERVER_LIMITS)
     protocol = ServerProtocol(
         origins=origins,
