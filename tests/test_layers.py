@@ -26,6 +26,7 @@ LAYERS = {
         *("_kernels", "_date", "datastructures", "headers", "_bodies"),
         *("_heads", "http11"),
         *("_responses", "uri", "closing", "_header", "frames", "stats"),
+        "_rules",
     ],
     3: [
         *("extensions", "extensions.base", "extensions.negotiation"),
@@ -40,7 +41,7 @@ LAYERS = {
     7: [
         *("asyncio._waiter", "asyncio._progress"),
         *("asyncio._link", "asyncio.connection"),
-        *("asyncio._broadcast", "asyncio._timeouts"),
+        *("asyncio._broadcast", "asyncio._arguments", "asyncio._timeouts"),
         *("asyncio._server_connection", "asyncio.server", "asyncio._tunnel"),
         *("asyncio._network", "asyncio.client", "asyncio", "asyncio.router"),
         *("_asgi", "uvicorn", "sanic"),

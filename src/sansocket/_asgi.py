@@ -7,26 +7,48 @@ https://asgi.readthedocs.io/en/stable/specs/www.html
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import cast
 from urllib.parse import unquote
 
-from .datastructures import Headers
+from .datastructures import Headers, is_token
+from .exceptions import InvalidHeaderValue, shown
 from .handshake import offered_subprotocols
 from .http11 import Response, http_date
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any, TypeAlias
 
     from .closing import Close
     from .http11 import Request
+    from .typing import Subprotocol
 
     Event: TypeAlias = dict[str, Any]
     RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
 
-__all__ = ["Denial", "disconnect", "headers_of", "target_of", "text_headers"]
+__all__ = [
+    "Denial",
+    "accepted_headers",
+    "chosen_subprotocol",
+    "disconnect",
+    "headers_of",
+    "target_of",
+    "text_headers",
+]
 
-NO_BODY = (204, 304)
+# Statuses whose responses end with their heads (RFC 9112, section 6.3), and one whose
+# body must be empty (RFC 9110, section 15.3.6).
+NO_BODY = (204, 205, 304)
+
+# What of the answer to a handshake is the server's, whatever the application gives.
+HANDSHAKE = frozenset(
+    {
+        *("connection", "upgrade", "content-length", "transfer-encoding"),
+        *("sec-websocket-accept", "sec-websocket-extensions"),
+        "sec-websocket-protocol",
+    }
+)
 
 
 def target_of(request: Request, root_path: str) -> dict[str, Any]:
@@ -72,6 +94,44 @@ def text_headers(headers: RawHeaders, defaults: RawHeaders) -> list[tuple[str, s
     return [header for header in others if header[0] not in names] + own
 
 
+def accepted_headers(event: Event, defaults: RawHeaders) -> list[tuple[str, str]]:
+    """Headers of ``websocket.accept`` that go into the answer as they are."""
+    headers = text_headers(event.get("headers", ()), defaults)
+    return [header for header in headers if header[0] not in HANDSHAKE]
+
+
+def chosen_subprotocol(event: Event, offered: Sequence[str]) -> Subprotocol | None:
+    """The subprotocol of ``websocket.accept``, which may be among its headers too.
+
+    Args:
+        event: the event.
+        offered: what the client offers.
+
+    Raises:
+        InvalidHeaderValue: if it cannot be one.
+        RuntimeError: if there are several, or it is not among those offered: a
+            client would have to fail the connection (RFC 6455, section 4.1).
+
+    """
+    chosen = {event["subprotocol"]} if event.get("subprotocol") else set()
+    for name, value in map(_text, event.get("headers", ())):
+        if name == "sec-websocket-protocol" and value.strip():
+            chosen.add(value.strip())
+    if len(chosen) > 1:
+        raise RuntimeError(f"a connection has one subprotocol, not {sorted(chosen)}")
+    for subprotocol in chosen:
+        if not is_token(subprotocol):
+            raise InvalidHeaderValue("Sec-WebSocket-Protocol", subprotocol)
+        if subprotocol not in offered:
+            listed = ", ".join(offered) or "none"
+            raise RuntimeError(
+                f"subprotocol {subprotocol!r} was not offered by the client, which "
+                f"offers {shown(listed)}"
+            )
+        return cast("Subprotocol", subprotocol)
+    return None
+
+
 def disconnect(close: Close | None) -> Event:
     """The event that ends what an application receives.
 
@@ -87,7 +147,8 @@ class Denial:
     """The response that an application gives instead of accepting.
 
     A body in one event gets a ``Content-Length``. One in several events leaves as it
-    comes, in chunks if the application did not announce its length.
+    comes, in chunks if the application did not announce its length. Where HTTP allows
+    no body, what the application gives as one is left out.
 
     Args:
         event: ``websocket.http.response.start``.
@@ -106,38 +167,69 @@ class Denial:
         if not 200 <= self.status <= 599:
             raise RuntimeError(f"HTTP status {self.status} cannot deny a WebSocket")
         self._headers = Headers(text_headers(event.get("headers", ()), defaults))
-        for name in ("Connection", "Transfer-Encoding"):  # these are the server's
-            if name in self._headers:
-                del self._headers[name]
+        self._drop("Connection", "Transfer-Encoding")  # these are the server's
         self._headers["Connection"] = "close"
+        self._bodiless = self.status in NO_BODY
+        if self._bodiless and self.status != 304:  # that tells of what it stands for
+            self._drop("Content-Length")
+        if self.status == 205:
+            self._headers["Content-Length"] = "0"
         self._begun = False
         self._chunked = False
+        self._left: int | None = None  # bytes of the body that were announced
 
     def whole(self, body: bytes) -> Response | None:
         """The response with all of its body; ``None`` if it has begun already."""
         if self._begun:
             return None
-        if self.status not in NO_BODY:
-            self._headers.setdefault("Content-Length", str(len(body)))
+        if self._bodiless:
+            return self._response(b"")
+        self._drop("Content-Length")  # it would be wrong, or the same
+        self._headers["Content-Length"] = str(len(body))
         return self._response(body)
 
     def part(self, body: bytes, more: bool) -> bytes:
-        """Bytes to write for a part of the body; the first with the head."""
-        head = b""
-        if not self._begun:
-            self._begun = True
-            if "Content-Length" not in self._headers and self.status not in NO_BODY:
-                self._chunked = True
-                self._headers["Transfer-Encoding"] = "chunked"
-            head = self._response(b"").serialize()
+        """Bytes to write for a part of the body; the first with the head.
+
+        Raises:
+            RuntimeError: if the body is longer than announced, or ends before.
+
+        """
+        head = b"" if self._begun else self._begin()
+        if self._bodiless:
+            return head
         if not self._chunked:
+            assert self._left is not None
+            self._left -= len(body)
+            if self._left < 0:
+                raise RuntimeError("the body is longer than its Content-Length")
+            if self._left and not more:
+                raise RuntimeError("the body is shorter than its Content-Length")
             return head + body
         chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
         return head + chunk + (b"" if more else b"0\r\n\r\n")
 
+    def _begin(self) -> bytes:
+        """The head of a response whose body comes in parts."""
+        self._begun = True
+        if not self._bodiless:
+            lengths = self._headers.get_all("Content-Length")
+            if len(lengths) == 1 and lengths[0].isascii() and lengths[0].isdigit():
+                self._left = int(lengths[0])
+            else:
+                self._drop("Content-Length")
+                self._chunked = True
+                self._headers["Transfer-Encoding"] = "chunked"
+        return self._response(b"").serialize()
+
+    def _drop(self, *names: str) -> None:
+        for name in names:
+            if name in self._headers:
+                del self._headers[name]
+
     def _response(self, body: bytes) -> Response:
         self._headers.setdefault("Date", http_date())
-        if self.status not in NO_BODY:
+        if not self._bodiless:
             self._headers.setdefault("Content-Type", "text/plain; charset=utf-8")
         return Response(self.status, _phrase(self.status), self._headers, body)
 

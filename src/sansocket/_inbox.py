@@ -5,6 +5,8 @@ from __future__ import annotations
 from codecs import getincrementaldecoder
 from collections import deque
 
+from ._rules import queue_marks
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from codecs import IncrementalDecoder
@@ -33,8 +35,8 @@ class Inbox:
 
     """
 
-    def __init__(self, max_queue: int | tuple[int, int] | None) -> None:
-        self._high, self._low = _marks(max_queue)
+    def __init__(self, max_queue: int | tuple[int | None, int | None] | None) -> None:
+        self._high, self._low = queue_marks(max_queue)
         self.size = 0
         self._bytes = 0  # of these messages, about
         # The first message lies by itself, as mostly there is none behind it.
@@ -132,16 +134,3 @@ class Inbox:
         decoder = self._decoder or getincrementaldecoder("utf-8")()
         self._decoder = None if fin else decoder
         return decoder.decode(data, fin), fin
-
-
-def _marks(max_queue: int | tuple[int, int] | None) -> tuple[float, int]:
-    """The high and the low mark of the queue."""
-    if max_queue is None:
-        return float("inf"), 0
-    if isinstance(max_queue, tuple):
-        high, low = max_queue
-    else:
-        high, low = max_queue, max_queue // 4
-    if not 0 <= low < high:
-        raise ValueError("max_queue must be at least 1, and its low mark below it")
-    return high, low

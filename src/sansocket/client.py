@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from . import handshake
 from ._mirrored import names_from_elsewhere
+from ._rules import (
+    CLIENT_HEAD,
+    RULES,
+    check_numbers,
+    client_extensions,
+    text,
+    texts,
+)
 from .constants import CLIENT, CONNECTING, State
 from .exceptions import InvalidState
 from .http11 import ResponseParser
@@ -92,6 +100,12 @@ class ClientProtocol(Protocol):
         max_fragments: int | None = 4096,
         max_inflated_size: int | None = None,
     ) -> None:
+        heads = (max_status_line, max_header_line, max_headers, max_head_size, max_body)
+        check_numbers(CLIENT_HEAD, *heads)
+        RULES["uri"]("uri", uri)
+        text("origin", origin)  # connect() says what is wrong with their values
+        client_extensions("extensions", extensions)
+        texts("subprotocols", subprotocols)
         Protocol.__init__(
             self,
             CLIENT,
@@ -110,9 +124,7 @@ class ClientProtocol(Protocol):
         self.key = handshake.generate_key()
         self._head: ResponseParser | None = None
         if state == CONNECTING:
-            self._head = ResponseParser(
-                max_status_line, max_header_line, max_headers, max_head_size, max_body
-            )
+            self._head = ResponseParser(*heads)
             self._await_head()
 
     def connect(self) -> Request:

@@ -14,6 +14,7 @@ import logging
 from . import _kernels
 from ._mirrored import names_from_elsewhere
 from ._parser import text_error
+from ._rules import PROTOCOL_NUMBERS, RULES, check_numbers
 from ._sender import SEND_EOF, STATES, to_state
 from ._status import ConnectionStatus
 from .closing import Close, answer, failure
@@ -108,6 +109,9 @@ class Protocol(ConnectionStatus):
         max_fragments: int | None = 4096,
         max_inflated_size: int | None = None,
     ) -> None:
+        sizes = max_size, max_fragments, max_inflated_size
+        check_numbers(PROTOCOL_NUMBERS, side, *sizes, validate_utf8, state)
+        RULES["logger"]("logger", logger)
         self._begin(
             side,
             state,

@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+from .asyncio._timeouts import within
 from .asyncio.connection import Connection
 from .datastructures import Headers
 from .exceptions import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
@@ -73,7 +74,9 @@ class WebSocketProtocol(sanics.WebSocketProtocol):
         """
         if request.transport is None or request.transport.is_closing():
             raise RequestCancelled  # the event loop would never tell the connection
-        names = None if subprotocols is None else [Subprotocol(n) for n in subprotocols]
+        if subprotocols is not None and not isinstance(subprotocols, str):
+            subprotocols = [*subprotocols]
+        names: Any = subprotocols  # a str is refused
         protocol = ServerProtocol(
             subprotocols=names,
             max_size=self.websocket_max_size,
@@ -210,8 +213,8 @@ class Websocket:
                 return await receiving
             if timeout <= 0:
                 return until_it_waits(receiving)
-            return await asyncio.wait_for(receiving, timeout)
-        except asyncio.TimeoutError:
+            return await within(timeout, receiving)
+        except TimeoutError:
             return None
         except (ConnectionClosed, ConcurrencyError) as exc:
             raise self._translated(exc) from exc
@@ -363,8 +366,8 @@ class Websocket:
 
         """
         try:
-            await asyncio.wait_for(self._connection.wait_closed(), timeout)
-        except asyncio.TimeoutError:
+            await within(timeout, self._connection.wait_closed())
+        except TimeoutError:
             return False
         return True
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from . import _responses, handshake
 from ._mirrored import names_from_elsewhere
+from ._parser import _from_limit
+from ._rules import RULES, SERVER_NUMBERS, check_numbers, server_extensions
 from .constants import CONNECTING, SERVER, State
 from .exceptions import InvalidHandshake, InvalidState
 from .http11 import RequestParser
@@ -83,6 +85,51 @@ class ServerProtocol(Protocol):
         max_fragments: int | None = 4096,
         max_inflated_size: int | None = None,
     ) -> None:
+        heads = (max_request_line, max_header_line, max_headers, max_head_size)
+        sizes = max_size, max_fragments, max_inflated_size
+        check_numbers(SERVER_NUMBERS, *sizes, validate_utf8, state, *heads)
+        if logger is not None:
+            RULES["logger"]("logger", logger)
+        if origins is not None:
+            RULES["origins"]("origins", origins)
+        if hosts is not None:
+            RULES["hosts"]("hosts", hosts)
+        if extensions is not None:
+            server_extensions("extensions", extensions)
+        if subprotocols is not None:
+            RULES["subprotocols"]("subprotocols", subprotocols)
+        if select_subprotocol is not None:
+            RULES["select_subprotocol"]("select_subprotocol", select_subprotocol)
+        self._begin_server(
+            origins,
+            extensions,
+            subprotocols,
+            select_subprotocol,
+            state,
+            max_size,
+            logger,
+            hosts,
+            heads,
+            (validate_utf8, max_fragments, max_inflated_size),
+        )
+
+    def _begin_server(
+        self,
+        origins: Sequence[Origin | re.Pattern[str] | None] | None,
+        extensions: Sequence[ServerExtensionFactory] | None,
+        subprotocols: Sequence[Subprotocol] | None,
+        select_subprotocol: (
+            Callable[[ServerProtocol, Sequence[Subprotocol]], Subprotocol | None] | None
+        ),
+        state: State,
+        max_size: int | tuple[int | None, int | None] | None,
+        logger: LoggerLike | None,
+        hosts: Iterable[str] | None,
+        heads: tuple[int, int, int, int],
+        messages: tuple[bool, int | None, int | None],
+    ) -> None:
+        """Do the constructor's work with what was checked before."""
+        validate_utf8, max_fragments, max_inflated_size = messages
         self._begin(
             SERVER,
             state,
@@ -100,10 +147,46 @@ class ServerProtocol(Protocol):
         self._method = "GET"  # of the request that is to be answered
         self._head: RequestParser | None = None
         if state == CONNECTING:
-            self._head = RequestParser(
-                max_request_line, max_header_line, max_headers, max_head_size
-            )
+            self._head = RequestParser(*heads)
             self._await_head()
+
+    def _alike(
+        self,
+        selector: (
+            Callable[[ServerProtocol, Sequence[Subprotocol]], Subprotocol | None] | None
+        ),
+    ) -> ServerProtocol:
+        """Make another one, for the same kind of connection; nothing is checked again.
+
+        Args:
+            selector: its ``select_subprotocol``.
+
+        """
+        head = self._head
+        assert head is not None
+        protocol = ServerProtocol.__new__(ServerProtocol)
+        protocol._begin_server(
+            self.origins,
+            self.available_extensions,
+            self.available_subprotocols,
+            selector,
+            CONNECTING,
+            (self.max_message_size, self.max_fragment_size),
+            self.logger,
+            self.hosts,
+            (
+                head._max_start_line,
+                head._max_header_line,
+                head._max_headers,
+                head._max_head_size,
+            ),
+            (
+                self.validate_utf8,
+                _from_limit(self._max_fragments),
+                _from_limit(self._max_inflated),
+            ),
+        )
+        return protocol
 
     def accept(self, request: Request) -> Response:
         """Answer a request: with 101, or with the rejection that fits.

@@ -26,6 +26,7 @@ from . import _kernels
 from ._inbox import Inbox
 from ._liveness import NEVER, Liveness, Ping
 from ._outbox import Outbox, broadcast
+from ._rules import TIMES, check_numbers
 from .closing import Close
 from .constants import CLOSED, CLOSING, CONNECTING, OPEN, CloseCode, Transport
 from .exceptions import ConcurrencyError
@@ -75,8 +76,8 @@ class Session(Outbox):
             ``None`` for no limit.
         max_queue: messages that may wait for the application until reading pauses;
             ``None`` for no limit. It goes on at a quarter of them. Or a pair of
-            these numbers. Below 64 KiB of messages it does not pause, so that a
-            close frame behind a few small ones is seen.
+            these numbers. 0 is as good as 1. Below 64 KiB of messages it does not
+            pause, so that a close frame behind a few small ones is seen.
 
     Attributes:
         protocol: the connection.
@@ -102,8 +103,10 @@ class Session(Outbox):
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
-        max_queue: int | tuple[int, int] | None = 16,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
     ) -> None:
+        times = (open_timeout, ping_interval, ping_timeout, close_timeout)
+        check_numbers(TIMES, *times)
         self._begin_outbox(protocol)
         self.request: Request | None = None
         self.response: Response | None = None

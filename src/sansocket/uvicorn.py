@@ -27,7 +27,15 @@ except ImportError as exc:
         "sansocket.uvicorn needs uvicorn: pip install 'sansocket[uvicorn]'"
     ) from exc
 
-from ._asgi import Denial, disconnect, headers_of, target_of, text_headers
+from ._asgi import (
+    Denial,
+    accepted_headers,
+    chosen_subprotocol,
+    disconnect,
+    headers_of,
+    target_of,
+)
+from ._rules import MOST, RULES, SERVER_HEAD
 from .asyncio.connection import Connection
 from .exceptions import ConnectionClosed, InvalidState
 from .extensions.permessage_deflate import enable_server_permessage_deflate
@@ -36,6 +44,8 @@ from .server import ServerProtocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterable, Sequence
     from typing import Any, NoReturn
 
     from uvicorn.config import Config
@@ -43,10 +53,17 @@ if TYPE_CHECKING:
 
     from ._asgi import Event
     from .http11 import Request
+    from .typing import Origin
 
 __all__ = ["WebSocketProtocol"]
 
 LOGGER = logging.getLogger("uvicorn.error")
+
+HEAD = SERVER_HEAD
+OPTIONS = (
+    *("open_timeout", "close_timeout", "origins", "hosts", *HEAD, "max_fragments"),
+    *("max_inflated_size", "validate_utf8", "write_limit"),
+)
 
 # How far the conversation with the application is: it has to decide, has accepted,
 # is denying with a response of its own, has closed or denied; or the server did.
@@ -76,14 +93,47 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             no limit.
         close_timeout: seconds for the peer to end the connection once it should;
             ``None`` for no limit.
+        origins: acceptable values of ``Origin``, as for ``ServerProtocol``; ``None``
+            accepts all.
+        hosts: acceptable values of ``Host``; ``None`` accepts all.
+        max_request_line: bytes of the request line, else HTTP 414; ``None`` for what
+            uvicorn has accepted.
+        max_header_line: bytes of a header line, else HTTP 431; ``None`` likewise.
+        max_headers: number of header lines, else HTTP 431; ``None`` likewise.
+        max_head_size: bytes of the whole request, else HTTP 431; ``None`` likewise.
         max_fragments: how many frames one message may have; ``None`` for no limit.
+        max_inflated_size: bytes that a compressed message may expand to, if that is
+            to be less than ``--ws-max-size``; ``None`` for no limit of its own.
+        validate_utf8: whether to check text as it arrives, or once it is complete.
+        write_limit: bytes that may wait to be written until the application waits,
+            or a pair of a high and a low mark.
+
+    Raises:
+        TypeError: if one of these is of a wrong type; for a subclass when it is made.
+        ValueError: if it has a wrong value.
 
     """
 
     protocol: ServerProtocol
     open_timeout: float | None = 10
     close_timeout: float | None = 10
+    origins: Sequence[Origin | re.Pattern[str] | None] | None = None
+    hosts: Iterable[str] | None = None
+    max_request_line: int | None = None
+    max_header_line: int | None = None
+    max_headers: int | None = None
+    max_head_size: int | None = None
     max_fragments: int | None = 4096
+    max_inflated_size: int | None = None
+    validate_utf8: bool = True
+    write_limit: int | tuple[int | None, int | None] = 2**15
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in OPTIONS:
+            value = getattr(cls, name)
+            if value is not None or name not in HEAD:
+                RULES[name](name, value)
 
     def __init__(
         self,
@@ -98,31 +148,45 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         super().__init__(
             ServerProtocol(
                 extensions=enable_server_permessage_deflate(None) if deflate else None,
+                origins=self.origins,
+                hosts=self.hosts,
                 max_size=config.ws_max_size,
                 max_fragments=self.max_fragments,
+                max_inflated_size=self.max_inflated_size,
+                validate_utf8=self.validate_utf8,
                 logger=LOGGER,
+                **self._head_limits(),
             ),
             open_timeout=self.open_timeout,
-            ping_interval=config.ws_ping_interval or None,
-            ping_timeout=config.ws_ping_timeout,
+            ping_interval=positive(config.ws_ping_interval),
+            ping_timeout=positive(config.ws_ping_timeout),
             close_timeout=self.close_timeout,
             max_queue=max(config.ws_max_queue, 1),
+            write_limit=self.write_limit,
         )
         self.config = config
         self.server_state = server_state
         self.app_state = app_state
         self.scope: dict[str, Any] = {}  # set once the request came
+        self._http_version = "1.1"  # of the request
         self._stage = DECIDING
+        self._disconnected = False  # whether the application has the last event
         self._connect_given = False  # whether the application has the first event
         self._acceptance: Response | None = None  # to be sent once it accepts
         self._denial: Denial | None = None
         self._receiving = False  # whether a task of the application receives
         self._turns: list[asyncio.Future[None]] = []  # of others that want to
 
+    def _head_limits(self) -> dict[str, Any]:
+        """Limits of the request; its size is limited by uvicorn already."""
+        limits = {name: getattr(self, name) for name in HEAD}
+        return {n: MOST if value is None else value for n, value in limits.items()}
+
     # --- what uvicorn and the transport call
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; only uvicorn calls this."""
+        self._http_version = version_of(transport)
         super().connection_made(transport)
         self.server_state.connections.add(self)  # type: ignore[arg-type]
         self._trace("made")
@@ -167,6 +231,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
 
     def _start(self, request: Request) -> None:
         transport = self.transport
+        request.protocol = f"HTTP/{self._http_version}"
         self.scope = {
             "type": "websocket",
             "asgi": {"version": self.config.asgi_version, "spec_version": "2.5"},
@@ -215,12 +280,15 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             result = await app(self.scope, self._receive_event, self._send_event)
         except ClientDisconnected:
             self._finish(1000)
-        except Exception:
+        except BaseException as exc:
+            if self._loop.is_closed():  # nobody waits for anything
+                raise
+            if isinstance(exc, asyncio.CancelledError) and was_cancelled():
+                self._finish(1012)  # the server does not wait any longer
+                raise
+            # As with uvicorn's own protocols, no application ends the server.
             LOGGER.exception("Exception in ASGI application\n")
             self._finish(1011)
-        except asyncio.CancelledError:  # the server does not wait any longer
-            self._finish(1012)
-            raise
         else:
             undecided = self._stage in (DECIDING, DENYING)
             if undecided and not self.protocol.eof_sent:
@@ -255,6 +323,9 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
                     break
                 # Nothing comes any more, even if the peer takes its time to go.
                 if self.protocol.eof_sent or self._stage == CLOSED:
+                    if self._disconnected:
+                        await asyncio.sleep(0)  # it may ask again and again
+                    self._disconnected = True
                     return self._disconnect()
                 await self._wait_for_more()
         finally:
@@ -286,13 +357,13 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             try:
                 await self.send(message)
             except ConnectionClosed:
-                raise ClientDisconnected from None
+                await self._refuse_event()
 
     async def _send_other(self, event: Event) -> None:
         """Take what is no message: it changes how far the conversation is."""
         stage, kind = self._stage, event["type"]
         if self._lost or stage == GONE:
-            raise ClientDisconnected
+            await self._refuse_event()
         try:
             if stage == DECIDING and kind == "websocket.accept":
                 self._accept(event)
@@ -308,20 +379,25 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             else:
                 raise RuntimeError(f"expected {EXPECTED[stage]}, but got {kind!r}")
         except (ConnectionClosed, InvalidState):
-            raise ClientDisconnected from None
+            await self._refuse_event()
+
+    async def _refuse_event(self) -> NoReturn:
+        """Say that the client is gone; and let others run, since the application may
+        pay no heed to it and go on sending."""
+        await asyncio.sleep(0)
+        raise ClientDisconnected from None
 
     def _accept(self, event: Event) -> None:
         acceptance = self._acceptance
         assert acceptance is not None
-        given = event.get("headers", ())
+        subprotocol = chosen_subprotocol(event, self.scope["subprotocols"])
         headers = acceptance.headers.copy()
         del headers["Date"]  # the server has one of its own, or wants none
-        headers.update(text_headers(given, self.server_state.default_headers))
-        subprotocol = event.get("subprotocol")
-        if subprotocol:
+        headers.update(accepted_headers(event, self.server_state.default_headers))
+        if subprotocol is not None:
             headers["Sec-WebSocket-Protocol"] = subprotocol
         self._respond(Response(101, acceptance.reason_phrase, headers))
-        self.protocol.subprotocol = subprotocol or None
+        self.protocol.subprotocol = subprotocol
         self._stage = ACCEPTED
         self._log_decision("[accepted]")
 
@@ -340,7 +416,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             self._deny(response)
             return
         if self.protocol.eof_sent:
-            raise ClientDisconnected
+            await self._refuse_event()
         self.transport.write(denial.part(body, more))
         if more:
             await self._give_way()
@@ -360,6 +436,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
 
     async def _refuse(self, exc: InvalidState) -> NoReturn:
         """Let nobody who sends wait for the end of the connection."""
+        await asyncio.sleep(0)
         raise ClientDisconnected from exc
 
     # --- inside: the log
@@ -374,3 +451,25 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             client = get_remote_addr(self.transport)
             prefix = f"{client[0]}:{client[1]} - " if client else ""
             LOGGER.log(TRACE_LOG_LEVEL, "%sWebSocket connection %s", prefix, event)
+
+
+def was_cancelled() -> bool:
+    """Whether somebody cancels the current task, as far as Python tells."""
+    task: Any = asyncio.current_task()
+    cancelling = getattr(task, "cancelling", None)  # new in Python 3.11
+    return cancelling is None or cancelling() > 0
+
+
+def positive(seconds: float | None) -> float | None:
+    """Seconds of an option of uvicorn, where 0 and less mean none."""
+    return seconds if seconds and seconds > 0 else None
+
+
+def version_of(transport: Any) -> str:
+    """Version of HTTP that the client speaks: uvicorn hands every request over as
+    one of HTTP/1.1, but its protocol still has the transport then, and knows."""
+    try:
+        version: str = transport.get_protocol().scope["http_version"]
+    except (AttributeError, KeyError, TypeError):
+        return "1.1"
+    return version

@@ -181,7 +181,7 @@ class TestBasicAuth:
         run(main())
 
     def test_one_of_both(self) -> None:
-        with pytest.raises(TypeError, match="either"):
+        with pytest.raises(ValueError, match="either"):
             basic_auth("here")
-        with pytest.raises(TypeError, match="either"):
+        with pytest.raises(ValueError, match="either"):
             basic_auth("here", ("a", "b"), lambda name, password: True)

@@ -261,15 +261,19 @@ class TestBadPeers:
 
         run(main())
 
-    @pytest.mark.parametrize("interval", [0, None, 5])
+    @pytest.mark.parametrize("interval", [0, -1, None, 5])
     def test_pings_that_are_switched_off(self, run: Run, interval: Any) -> None:
+        """0 is no limit of the answer either."""
+
         async def main() -> None:
             async with (
-                running(Recorder(), ws_ping_interval=interval) as server,
+                running(
+                    Recorder(), ws_ping_interval=interval, ws_ping_timeout=0
+                ) as server,
                 await accepted(server),
             ):
                 deadline = connection_of(server).session.deadline
-                assert (deadline == float("inf")) is (not interval)
+                assert (deadline == float("inf")) is (interval != 5)
 
         run(main())
 

@@ -404,10 +404,17 @@ def test_d_35_limits_are_arguments(impl: Any) -> None:
         assert error == "TypeError"
 
 
-def test_d_36_negative_limit(impl: Any) -> None:
-    for package, error in ((theirs, ""), (impl, "ValueError")):
+def test_d_36_options_that_are_wrong(impl: Any) -> None:
+    for package, errors in ((theirs, ("", "")), (impl, ("ValueError", "TypeError"))):
         kind = package.server.ServerProtocol
-        assert step(kind, max_size=-1) == error
+        assert step(kind, max_size=-1) == errors[0]
+        for option in (
+            {"max_size": True},
+            {"max_size": ("1M", "1M")},
+            {"origins": "https://x"},
+            {"subprotocols": "chat"},
+        ):
+            assert step(kind, **option) == errors[1]
 
 
 def test_d_37_settings_of_the_extension(impl: Any) -> None:

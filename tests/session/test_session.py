@@ -330,7 +330,7 @@ class TestPause:
         assert end.session.reading
         assert len(end.messages()) == 100
 
-    @pytest.mark.parametrize("marks", [0, (2, 2), (3, -1)])
+    @pytest.mark.parametrize("marks", [-1, (2, 3), (3, -1), (1,)])
     def test_marks_that_make_no_sense(
         self, impl: Any, clock: Clock, marks: Any
     ) -> None:

@@ -23,6 +23,7 @@ import time
 import weakref
 from typing import cast
 
+from .._rules import write_marks
 from ..exceptions import ConnectionClosed, InvalidState
 from ..protocol import CONNECTING, OPEN
 from ..session import Session, Transport
@@ -116,8 +117,8 @@ class Link:
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
-        max_queue: int | tuple[int, int] | None = 16,
-        write_limit: int | tuple[int, int | None] = 2**15,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
+        write_limit: int | tuple[int | None, int | None] = 2**15,
         on_open: Callable[[Any], object] | None = None,
         on_message: Callable[[Any, Any], object] | None = None,
         on_close: Callable[[Any], object] | None = None,
@@ -141,12 +142,9 @@ class Link:
         )
         self.request: Request | None = None
         self.response: Response | None = None
-        high, low = (
-            write_limit if isinstance(write_limit, tuple) else (write_limit,) * 2
-        )
+        high, self._write_low = write_marks(write_limit)
         # Not 0: then TLS pauses with nothing to write, and finds no cause to resume.
         self._write_high = max(high, 1)
-        self._write_low = low if isinstance(write_limit, tuple) else None
         kind = type(self)
         self._on_open = on_open or getattr(kind, "on_open", None)
         self._on_message = on_message or getattr(kind, "on_message", None)

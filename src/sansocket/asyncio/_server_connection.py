@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import hmac
 import inspect
+from collections.abc import Iterable
 
+from .._options import NotAwaitable, awaitable, check_function, check_response
+from .._rules import refuse
 from ..exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHeader
 from ..headers import build_www_authenticate_basic, parse_authorization_basic
 from ..protocol import CLOSED, CONNECTING, OPEN
@@ -14,13 +17,7 @@ from .connection import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import (
-        Awaitable,
-        Callable,
-        Iterable,
-        Mapping,
-        Sequence,
-    )
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from typing import Any, TypeAlias
 
     from ..http11 import Request, Response
@@ -174,11 +171,15 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         response: Response | None = None
         if process_request is not None:
             response = await _result(process_request(self, request))
+            if response is not None:
+                check_response("process_request", response)
         if response is None or self.server._closing:
             response = self._accept()
         if process_response is not None and not self.server._closing:
             changed = await _result(process_response(self, request, response))
-            response = response if changed is None else changed
+            if changed is not None:
+                check_response("process_response", changed)
+                response = changed
         return response
 
     def _accept(self) -> Response:
@@ -200,7 +201,10 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
     async def _handle(self, handler: Handler) -> None:
         """Run the handler, and close the connection after it."""
         try:
-            await handler(self)
+            await awaitable(handler, handler(self))
+        except NotAwaitable as exc:
+            self.logger.error("connection handler failed: %s", exc)
+            await self.close(1011)
         except Exception as exc:
             if not _tells_of_closing(exc):
                 self.logger.error("connection handler failed", exc_info=exc)
@@ -256,13 +260,22 @@ def basic_auth(
             name and password instead, and tells whether they are right.
 
     Raises:
-        TypeError: unless there is one of ``credentials`` and ``check_credentials``.
+        ValueError: unless there is one of ``credentials`` and ``check_credentials``,
+            or if the realm cannot be sent.
+        TypeError: if an argument is of a wrong type.
 
     """
     if (credentials is None) is (check_credentials is None):
-        raise TypeError("give either credentials or check_credentials")
+        raise ValueError("give either credentials or check_credentials")
+    if not isinstance(realm, str):
+        refuse("realm", "a str", realm, TypeError)
     challenge = build_www_authenticate_basic(realm)
-    check = check_credentials or _checker(credentials)
+    if check_credentials is None:
+        check: CheckCredentials = _checker(credentials)
+    else:
+        arguments = ("username", "password")
+        check_function("check_credentials", check_credentials, arguments)
+        check = check_credentials
 
     async def process_request(
         connection: ServerConnection, request: Request
@@ -287,9 +300,16 @@ def basic_auth(
 
 def _checker(credentials: Any) -> Callable[[str, str], bool]:
     """Compare with all credentials, whatever the result, so that time tells nothing."""
-    if isinstance(credentials, tuple) and isinstance(credentials[0], str):
-        credentials = [credentials]
-    known = [(name.encode(), password.encode()) for name, password in credentials]
+    pairs = [credentials] if _is_pair(credentials) else credentials
+    if not isinstance(pairs, str) and isinstance(pairs, Iterable):
+        pairs = [*pairs]
+    if not isinstance(pairs, list) or not all(map(_is_pair, pairs)):
+        # They are secret, and not shown.
+        raise TypeError(
+            "credentials must be a pair of a user name and a password, or an iterable "
+            f"of pairs, not this {type(credentials).__name__}"
+        )
+    known = [(name.encode(), password.encode()) for name, password in pairs]
 
     def check(username: str, password: str) -> bool:
         found = False
@@ -309,6 +329,12 @@ def _tells_of_closing(exc: BaseException) -> bool:
     if isinstance(parts, tuple) and parts and isinstance(exc, Exception):
         return all(map(_tells_of_closing, parts))
     return isinstance(exc, ConnectionClosed)
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether it is a user name and a password."""
+    kind = isinstance(value, (tuple, list)) and len(value) == 2
+    return kind and all(isinstance(one, str) for one in value)
 
 
 async def _result(value: Any) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from inspect import isawaitable
 
+from .. import _options
 from .._mirrored import names_from_elsewhere
 from .._options import CLIENT_LIMITS, take, with_compression
 from ..client import ClientProtocol, backoff, process_exception
@@ -15,7 +16,8 @@ from ..http11 import USER_AGENT
 from ..protocol import CONNECTING, OPEN
 from ..redirects import is_same_origin, redirected, without_credentials
 from ..uri import parse_uri
-from ._network import Network
+from ._arguments import loop_arguments
+from ._network import PROXY_TLS, Network
 from ._timeouts import within
 from .connection import Connection
 
@@ -255,10 +257,10 @@ class connect:
         close_timeout: float | None = 10,
         reconnect_delays: Callable[[], Iterator[float]] = backoff,
         max_size: int | tuple[int | None, int | None] | None = 2**20,
-        max_queue: int | tuple[int, int] | None = 16,
-        write_limit: int | tuple[int, int | None] = 2**15,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
+        write_limit: int | tuple[int | None, int | None] = 2**15,
         logger: LoggerLike | None = None,
-        create_connection: type[ClientConnection] | None = None,
+        create_connection: Callable[..., ClientConnection] | None = None,
         max_redirects: int = 10,
         on_reconnect: Callable[[ClientConnection], Awaitable[object] | object]
         | None = None,
@@ -268,12 +270,26 @@ class connect:
         on_close: Callable[[ClientConnection], object] | None = None,
         **kwargs: Any,
     ) -> None:
-        self._uri = parse_uri(uri)
         limits = take(kwargs, CLIENT_LIMITS)
+        unix = kwargs.get("unix", False)
+        names = loop_arguments(f"create_{'unix_' if unix else ''}connection")
+        _options.check_names(
+            "unix_connect" if unix else "connect",
+            connect,
+            kwargs,
+            {"unix", *PROXY_TLS, *names},
+            CLIENT_LIMITS,
+        )
+        _options.check_class(create_connection, ClientConnection, ("protocol",))
+        _options.check(_options.CLIENT_RULES, uri=uri)
+        self._uri = parse_uri(uri)
         self._protocol_options: dict[str, Any] = {
             "origin": origin,
             "extensions": with_compression(
-                extensions, compression, enable_client_permessage_deflate
+                extensions,
+                compression,
+                enable_client_permessage_deflate,
+                _options.CLIENT_RULES["extensions"],
             ),
             "subprotocols": subprotocols,
             "max_size": max_size,
@@ -291,6 +307,17 @@ class connect:
             "on_message": on_message,
             "on_close": on_close,
         }
+        _options.check(
+            _options.CLIENT_RULES,
+            **self._protocol_options,
+            **{**self._options, "open_timeout": open_timeout},
+            additional_headers=additional_headers,
+            user_agent_header=user_agent_header,
+            proxy=proxy,
+            process_exception=process_exception,
+            reconnect_delays=reconnect_delays,
+            max_redirects=max_redirects,
+        )
         self._headers = additional_headers
         self._user_agent = user_agent_header
         self._process_exception = process_exception
@@ -415,10 +442,14 @@ class connect:
     ) -> ClientConnection:
         def make() -> ClientConnection:
             protocol = ClientProtocol(uri, **self._protocol_options)
-            return self._class(protocol, **self._options)
+            connection = self._class(protocol, **self._options)
+            if type(connection) is not ClientConnection:
+                _options.check_connection(connection, ClientConnection)
+            return connection
 
         refusals.clear()
-        connection = await self._network.open(make, uri)
+        made = make()  # before there is a socket, which asyncio would leave open
+        connection = await self._network.open(lambda: made, uri)
         try:
             await connection._shake_hands(headers, self._user_agent)
         except BaseException:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
+from .. import _options
 from .._mirrored import names_from_elsewhere
+from .._options import awaitable
+from .._rules import refuse, text
 from ..headers import is_host
 from ._server_connection import _result
 from .server import serve
@@ -41,6 +44,8 @@ class Router:
 
     Raises:
         ImportError: if werkzeug is missing.
+        TypeError: if an argument is of a wrong type, or a handler surely is no
+            coroutine function of what it is called with.
 
     """
 
@@ -54,13 +59,21 @@ class Router:
             raise ImportError(
                 "routing needs a library: pip install 'sansocket[router]'"
             ) from exc
+        if not isinstance(url_map, werkzeug.routing.Map):
+            refuse("url_map", "a Map of werkzeug", url_map, TypeError)
+        text("server_name", server_name)
         self._redirection = werkzeug.routing.RequestRedirect
         self._no_match = werkzeug.exceptions.HTTPException
         self.url_map = url_map
         self.server_name = server_name
         self.url_scheme = url_scheme
+        own = type(self).route_request is Router.route_request
+        own = own and type(self).handler is Router.handler
         for rule in url_map.iter_rules():
             rule.websocket = True
+            if own and rule.endpoint is not None:
+                name = f"the handler of {rule.rule!r}"
+                _options.check_handler(name, rule.endpoint, sorted(rule.arguments))
 
     def get_server_name(self, connection: ServerConnection, request: Request) -> str:
         """Host and maybe port that the client wants to reach; empty if it's not valid.
@@ -130,7 +143,8 @@ class Router:
             connection: the connection.
 
         """
-        await connection.handler(connection, **connection.handler_kwargs)
+        handler = connection.handler
+        await awaitable(handler, handler(connection, **connection.handler_kwargs))
 
 
 def route(
@@ -164,8 +178,14 @@ def route(
 
     Raises:
         ImportError: if werkzeug is missing.
+        TypeError: as for ``serve()``, or if a handler surely is no coroutine function
+            of what it is called with.
+        ValueError: as for ``serve()``.
 
     """
+    given = {"create_router": create_router}
+    given["process_request"] = kwargs.get("process_request")
+    _options.check(_options.SERVER_RULES, **given)
     if ssl is not None and ssl is not True:
         kwargs["ssl"] = ssl
     router = (create_router or Router)(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from .. import _options
 from .._mirrored import names_from_elsewhere
-from .._options import SERVER_LIMITS, take, with_compression
 from ..closing import Close
 from ..extensions.permessage_deflate import enable_server_permessage_deflate
 from ..http11 import SERVER
 from ..protocol import OPEN
 from ..server import ServerProtocol
+from ._arguments import loop_arguments
 from ._broadcast import broadcast
 from ._server_connection import ServerConnection, basic_auth
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     )
 
     # Makes connections, and starts to listen for them.
-    MakeConnection: TypeAlias = Callable[["Server"], "ServerConnection"]
+    MakeConnection: TypeAlias = Callable[["Server"], asyncio.BaseProtocol]
     Listen: TypeAlias = Callable[
         [Callable[[], asyncio.BaseProtocol]], Awaitable[asyncio.Server]
     ]
@@ -256,10 +257,10 @@ def serve(
     ping_timeout: float | None = 20,
     close_timeout: float | None = 10,
     max_size: int | tuple[int | None, int | None] | None = 2**20,
-    max_queue: int | tuple[int, int] | None = 16,
-    write_limit: int | tuple[int, int | None] = 2**15,
+    max_queue: int | tuple[int | None, int | None] | None = 16,
+    write_limit: int | tuple[int | None, int | None] = 2**15,
     logger: LoggerLike | None = None,
-    create_connection: type[ServerConnection] | None = None,
+    create_connection: Callable[..., ServerConnection] | None = None,
     on_open: OnEvent | None = None,
     on_message: OnMessage | None = None,
     on_close: OnEvent | None = None,
@@ -305,8 +306,10 @@ def serve(
         close_timeout: seconds for a peer to end its connection once it should;
             ``None`` for no limit.
         max_size: largest incoming message in bytes; see ``ServerProtocol``.
-        max_queue: messages that may wait to be received until reading pauses.
-        write_limit: bytes that may wait to be written until ``send()`` waits.
+        max_queue: messages that may wait to be received until reading pauses, or a
+            pair of a high and a low mark; ``None`` for no limit.
+        write_limit: bytes that may wait to be written until ``send()`` waits, or a
+            pair of a high and a low mark.
         logger: where to log; ``sansocket.server`` by default.
         create_connection: class of the connections.
         on_open: called with each connection once it is open.
@@ -318,15 +321,33 @@ def serve(
             ``max_inflated_size``. Others go to ``loop.create_server()``, such as
             ``ssl`` and ``sock``.
 
+    Raises:
+        TypeError: if an argument is of a wrong type, or none that there is, or if
+            a function or a class cannot be called as it would be.
+        ValueError: if an argument has a wrong value.
+
     """
-    extensions = with_compression(
-        extensions, compression, enable_server_permessage_deflate
+    limits = _options.take(kwargs, _options.SERVER_LIMITS)
+    unix = kwargs.pop("unix", False)
+    names = loop_arguments("create_unix_server" if unix else "create_server")
+    called = "unix_serve" if unix else "serve"
+    if unix and not (host is None and port is None):
+        raise TypeError(f"{called}() listens at a path, not at a host and a port")
+    _options.check_names(called, serve, kwargs, names, _options.SERVER_LIMITS)
+    protocol = ServerProtocol(
+        origins=origins,
+        extensions=_options.with_compression(
+            extensions,
+            compression,
+            enable_server_permessage_deflate,
+            _options.SERVER_RULES["extensions"],
+        ),
+        subprotocols=subprotocols,
+        max_size=max_size,
+        logger=logger,
+        **limits,
     )
-    limits = take(kwargs, SERVER_LIMITS)
-    connection_class = create_connection or ServerConnection
-    if not (handler or on_message or hasattr(connection_class, "on_message")):
-        raise TypeError("give a handler or on_message")
-    timeouts: dict[str, Any] = {
+    options: dict[str, Any] = {
         "open_timeout": open_timeout,
         "ping_interval": ping_interval,
         "ping_timeout": ping_timeout,
@@ -337,37 +358,26 @@ def serve(
         "on_message": on_message,
         "on_close": on_close,
     }
-
-    def make_connection(server: Server) -> ServerConnection:
-        def select(
-            protocol: ServerProtocol, offered: Sequence[Subprotocol]
-        ) -> Subprotocol | None:
-            assert select_subprotocol is not None
-            return select_subprotocol(connection, offered)
-
-        protocol = ServerProtocol(
-            origins=origins,
-            extensions=extensions,
-            subprotocols=subprotocols,
-            select_subprotocol=None if select_subprotocol is None else select,
-            max_size=max_size,
-            logger=logger,
-            **limits,
-        )
-        connection = connection_class(protocol, server, **timeouts)
-        return connection
-
     hooks = {
         "process_request": process_request,
         "process_response": process_response,
         "server_header": server_header,
     }
+    _options.check(
+        _options.SERVER_RULES,
+        **{**options, **hooks, "select_subprotocol": select_subprotocol},
+    )
+    _options.check_class(create_connection, ServerConnection, ("protocol", "server"))
+    if handler is not None:
+        _options.check_handler("handler", handler)
+    elif not (on_message or hasattr(create_connection, "on_message")):
+        raise TypeError("give a handler or on_message")
     if kwargs.get("ssl") is not None:
         kwargs.setdefault("ssl_handshake_timeout", open_timeout)
     return Server(
         handler,
-        make_connection,
-        _listen(host, port, kwargs),
+        _maker(protocol, select_subprotocol, create_connection, options),
+        _listen(unix, host, port, kwargs),
         hooks,
         logger or logging.getLogger("sansocket.server"),
     )
@@ -396,9 +406,51 @@ def _name_of(sock: socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _listen(host: Any, port: int | None, kwargs: dict[str, Any]) -> Listen:
+def _maker(
+    prototype: ServerProtocol,
+    select_subprotocol: SelectSubprotocol | None,
+    create_connection: Callable[..., ServerConnection] | None,
+    options: dict[str, Any],
+) -> MakeConnection:
+    """How connections are made, of which all are alike."""
+    make = create_connection or ServerConnection
+    checked: set[type] = {ServerConnection}
+
+    def make_connection(server: Server) -> asyncio.BaseProtocol:
+        def select(
+            protocol: ServerProtocol, offered: Sequence[Subprotocol]
+        ) -> Subprotocol | None:
+            assert select_subprotocol is not None
+            return select_subprotocol(connection, offered)
+
+        protocol = prototype._alike(None if select_subprotocol is None else select)
+        try:
+            connection = make(protocol, server, **options)
+            if type(connection) not in checked:
+                _options.check_connection(connection, ServerConnection)
+                checked.add(type(connection))
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            # The event loop would drop the connection without a word.
+            server.logger.error("create_connection failed", exc_info=exc)
+            return _Refusal()
+        return connection
+
+    return make_connection
+
+
+class _Refusal(asyncio.Protocol):
+    """What ends a connection for which nothing could be made."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """End it; only the event loop calls this."""
+        transport.close()
+
+
+def _listen(unix: bool, host: Any, port: int | None, kwargs: dict[str, Any]) -> Listen:
     """How to listen: on a Unix socket, or by TCP."""
-    if kwargs.pop("unix", False):
+    if unix:
 
         async def listen(factory: Callable[[], Any]) -> asyncio.Server:
             loop = asyncio.get_running_loop()
