@@ -44,8 +44,8 @@ LAYERS = {
         *("_asgi", "uvicorn", "sanic"),
     ],
     8: [
-        *("cli.values", "cli.log", "cli.settings", "cli.page", "cli.handlers"),
-        *("cli.ending", "cli.sockets", "cli.server", "cli.worker"),
+        *("cli.values", "cli.log", "cli.settings", "cli.page", "cli.ending"),
+        *("cli.handlers", "cli.sockets", "cli.server", "cli.worker"),
         *("cli.supervisor", "cli.serving"),
         *("cli.commands", "cli.terminal", "cli.conversation", "cli.connecting"),
         *("cli", "__main__", "standin", "standin.__main__"),

@@ -30,13 +30,14 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Start servers, with options; none of them may ever log a traceback."""
     servers: list[Server] = []
 
-    def start(*options: str, cwd: Path | None = None) -> Server:
+    def begin(*options: str, cwd: Path | None = None, start: bool = True) -> Server:
         errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed below
         servers.append(Server(errors, *options, cwd=cwd))
-        servers[-1].start()
+        if start:
+            servers[-1].start()
         return servers[-1]
 
-    yield start
+    yield begin
     for server in servers:
         server.end()
     logs = [server.log() for server in servers]

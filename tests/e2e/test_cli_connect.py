@@ -18,6 +18,7 @@ from websockets.sync.server import ServerConnection
 
 from sansocket import Request, ServerProtocol
 
+from ..children import Child, run
 from .support import TIMEOUT, Server, command, environment
 
 pytestmark = pytest.mark.timeout(120)
@@ -69,12 +70,11 @@ def test_a_long_line(serve: Serve) -> None:
 
 def test_standard_input_and_output_that_are_closed(serve: Serve) -> None:
     arguments = shlex.join([sys.executable, "-m", "sansocket", "connect", serve().url])
-    done = subprocess.run(
+    done = run(
         ["sh", "-c", f"{arguments} <&- >&-"],
         env=environment(),
         stderr=subprocess.PIPE,
         timeout=TIMEOUT,
-        check=False,
     )
     assert done.returncode == 0
     assert done.stderr.decode().endswith(CLOSED)
@@ -82,7 +82,7 @@ def test_standard_input_and_output_that_are_closed(serve: Serve) -> None:
 
 def test_a_line_that_is_not_utf_8(serve: Serve) -> None:
     done = command("connect", serve().url, "-q", stdin=b"a\n\xff\nb\n")
-    assert done.returncode == 0
+    assert done.returncode == 5
     assert done.stdout == "a\nb\n"
     assert done.stderr == "line 2 is not UTF-8, and was not sent\n"
 
@@ -410,7 +410,7 @@ def test_help_names_each_option() -> None:
 @contextlib.contextmanager
 def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the command; it is ended with the block, if it has not ended before."""
-    process = subprocess.Popen(
+    process = Child(
         [sys.executable, "-m", "sansocket", "connect", *arguments],
         env=environment(),
         stdin=subprocess.PIPE,
@@ -418,10 +418,7 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         stderr=subprocess.PIPE,
     )
     with process:
-        try:
-            yield process
-        finally:
-            process.kill()
+        yield process
 
 
 def send(process: subprocess.Popen[bytes], data: bytes) -> None:

@@ -127,7 +127,7 @@ class Ending:
             raise Interrupted
         if self.loop is not None:
             with contextlib.suppress(RuntimeError):  # it is closed
-                self.loop.call_soon_threadsafe(self.stop)
+                self.loop.call_soon_threadsafe(lambda: self.stop())
 
     def finish(self) -> None:
         """Ignore signals for the rest of the process, which Python ends without its
@@ -143,7 +143,7 @@ class Ending:
         self.limit(self.last)
         if self.loop is not None:
             with contextlib.suppress(RuntimeError):
-                self.loop.call_soon_threadsafe(self.hurry)
+                self.loop.call_soon_threadsafe(lambda: self.hurry())
 
     def limit(self, seconds: float) -> None:
         """Let the process end within this time at the latest."""

@@ -38,6 +38,7 @@ class Listeners:
     They stay open here while workers come and go: a client that connects meanwhile
     waits, and is not refused. Linux shares connections evenly between sockets with
     the same address; elsewhere, and on a Unix socket, all workers have the same one.
+    Where they have their own, ``retire()`` leaves clients to the other workers.
 
     Raises:
         CommandError: if the address cannot be used.
@@ -80,6 +81,24 @@ class Listeners:
     def of_worker(self, number: int) -> list[socket.socket]:
         """The sockets of one worker, by its number from 0."""
         return self.sets[number % len(self.sets)]
+
+    def retire(self, number: int) -> None:
+        """Let no client wait for a worker that may not come soon: its sockets listen
+        only once it does so itself."""
+        if len(self.sets) == 1:
+            return
+        sockets = self.of_worker(number)
+        for index, old in enumerate(sockets):
+            new = socket.socket(old.family, old.type)
+            try:
+                for level, option in options_of(old):
+                    new.setsockopt(level, option, 1)
+                new.bind(old.getsockname())
+            except OSError:
+                new.close()
+                continue
+            sockets[index] = new
+            old.close()
 
     def addresses(self) -> list[str]:
         """The URLs that clients on this machine can use."""
@@ -169,6 +188,15 @@ def addresses_of(host: str) -> list[tuple[socket.AddressFamily, str]]:
         ):
             found[family, str(address[0])] = None
     return [*found]
+
+
+def options_of(sock: socket.socket) -> list[tuple[int, int]]:
+    """What sockets need to be bound to the address of this one as well."""
+    options = [(socket.SOL_SOCKET, socket.SO_REUSEADDR)]
+    options.append((socket.SOL_SOCKET, socket.SO_REUSEPORT))
+    if sock.family == socket.AF_INET6:
+        options.append((socket.IPPROTO_IPV6, socket.IPV6_V6ONLY))
+    return options
 
 
 class PathTaken(OSError):

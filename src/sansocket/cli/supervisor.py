@@ -98,6 +98,7 @@ class Supervisor:
         self.served = self.serves = False
         self.starting: set[int] = set()  # places whose first worker has not begun
         self.workers: set[Worker] = set()
+        self.ready: set[Worker] = set()
 
     async def run(self) -> None:
         """Run until asked to stop.
@@ -173,6 +174,8 @@ class Supervisor:
             failures = 0 if clock() - born >= STEADY else failures
             delay = DELAYS[min(failures, len(DELAYS) - 1)]
             failures += 1
+            if delay and self.ready:
+                self.listeners.retire(number)
             when = f" in {delay:g} s" if delay else ""
             logger.warning("%s; another one starts%s", problem, when)
             self.begun(number)
@@ -195,9 +198,11 @@ class Supervisor:
         problem = await asyncio.shield(worker.begun)
         if problem == "":
             self.served = self.serves = True
+            self.ready.add(worker)
             self.begun(number)
         await asyncio.shield(worker.ended)
         self.workers.discard(worker)
+        self.ready.discard(worker)
         if problem:
             if not self.serves:
                 raise CommandError(problem)
@@ -235,6 +240,7 @@ class Supervisor:
             await ended
         hurried.cancel()
         self.workers.clear()
+        self.ready.clear()
 
     async def say_who_remains(self) -> None:
         """Ask all workers for whom they wait, and tell."""
