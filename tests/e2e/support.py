@@ -135,9 +135,14 @@ class Server:
     def open(self, *headers: bytes) -> Wire:
         """Open a WebSocket connection whose bytes the test writes and reads."""
         wire = Wire(self.connect())
-        wire.send(HANDSHAKE + b"".join(line + b"\r\n" for line in headers) + b"\r\n")
-        wire.head = wire.read_head()
-        assert wire.head.startswith(b"HTTP/1.1 101 "), wire.head
+        try:
+            lines = b"".join(line + b"\r\n" for line in headers)
+            wire.send(HANDSHAKE + lines + b"\r\n")
+            wire.head = wire.read_head()
+            assert wire.head.startswith(b"HTTP/1.1 101 "), wire.head
+        except BaseException:
+            wire.__exit__()
+            raise
         return wire
 
     def exchange(self, data: bytes) -> bytes:

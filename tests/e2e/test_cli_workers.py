@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -35,6 +36,10 @@ async def handler(websocket):
     await websocket.send(str(os.getpid()))
     async for message in websocket:
         await websocket.send(message)
+
+async def begin(websocket):
+    await websocket.recv()
+    pathlib.Path("here").touch()
 """
 
 
@@ -262,10 +267,11 @@ STUBBORN = {
 def test_a_handler_that_never_ends_does_not_hold_the_server(
     serve: Serve, folder: Path, stubborn: str, options: tuple[str, ...]
 ) -> None:
-    text = "\nasync def stubborn(websocket):\n    pathlib.Path('here').touch()\n"
+    text = "\nasync def stubborn(websocket):\n    await begin(websocket)\n"
     append(folder, text + STUBBORN[stubborn].lstrip("\n"))
     server = serve("app:stubborn", "--close-timeout", "0.2", *options, cwd=folder)
-    with server.open():
+    with server.open() as wire:
+        wire.send(frame(0x81))
         wait_for_file(folder / "here")
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
@@ -277,10 +283,11 @@ def test_a_handler_that_never_ends_does_not_hold_the_server(
 def test_a_second_signal_ends_a_handler_that_never_ends(
     serve: Serve, folder: Path, options: tuple[str, ...]
 ) -> None:
-    text = "\nasync def stubborn(websocket):\n    pathlib.Path('here').touch()\n"
+    text = "\nasync def stubborn(websocket):\n    await begin(websocket)\n"
     append(folder, text + STUBBORN["blocks the event loop"].lstrip("\n"))
     server = serve("app:stubborn", "--close-timeout", "3600", *options, cwd=folder)
-    with server.open():
+    with server.open() as wire:
+        wire.send(frame(0x81))
         wait_for_file(folder / "here")
         server.signal()
         server.wait_for("waiting for 1 connection (")
@@ -313,7 +320,7 @@ def test_users_are_told_who_is_waited_for(
 def test_workers_do_not_outlive_their_supervisor(
     serve: Serve, folder: Path, moment: str
 ) -> None:
-    block = "\nasync def block(websocket):\n    pathlib.Path('here').touch()\n"
+    block = "\nasync def block(websocket):\n    await begin(websocket)\n"
     append(folder, block + STUBBORN["blocks the event loop"].lstrip("\n"))
     name = "block" if moment == "blocked" else "handler"
     options = ("--workers", "2", "--close-timeout", "0.2")
@@ -323,13 +330,14 @@ def test_workers_do_not_outlive_their_supervisor(
         (folder / "slow").touch()
         os.kill(max(workers), signal.SIGKILL)
         workers = {min(workers), *wait_for_another(folder, workers)}
-    elif moment == "blocked":
-        server.open()
-        wait_for_file(folder / "here")
-    os.kill(server.process.pid, signal.SIGKILL)
-    assert server.process.stdout is not None
-    server.process.stdout.read()  # to its end, which each of them holds back
-    assert server.wait() == -signal.SIGKILL
+    with contextlib.ExitStack() as stack:
+        if moment == "blocked":
+            stack.enter_context(server.open()).send(frame(0x81))
+            wait_for_file(folder / "here")
+        os.kill(server.process.pid, signal.SIGKILL)
+        assert server.process.stdout is not None
+        server.process.stdout.read()  # to its end, which each of them holds back
+        assert server.wait() == -signal.SIGKILL
 
 
 # Signals at many moments.

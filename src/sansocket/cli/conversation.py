@@ -50,10 +50,11 @@ def converse(options: argparse.Namespace) -> int:
     ending = Ending(options.close_timeout + LAST, signals)
     ending.status = lambda number: SIGNALLED + number
     try:
-        terminal = choose(options.quiet, options.history)
-        with terminal.open():
-            ending.hold()
-            return asyncio.run(Conversation(options, terminal, ending).run())
+        with ending.interruptible():
+            terminal = choose(options.quiet, options.history)
+            with terminal.open():
+                ending.hold()
+                return asyncio.run(Conversation(options, terminal, ending).run())
     except Interrupted:
         return SIGNALLED + ending.number
     finally:

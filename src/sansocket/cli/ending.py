@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
 __all__ = [
@@ -89,7 +89,7 @@ class Ending:
         self.status: Callable[[int], int] = lambda number: 0 if number else 1
         self.clean_up: Callable[[], None] = lambda: None
         self.remaining: Callable[[], Remaining] = Remaining
-        self.held = False  # whether signals wait for the event loop
+        self.held = True  # whether signals wait for the event loop
         self.loop: asyncio.AbstractEventLoop | None = None
         self.limits: queue.SimpleQueue[float] = queue.SimpleQueue()
         threading.Thread(target=self.watch, daemon=True).start()
@@ -98,9 +98,19 @@ class Ending:
 
     # --- on the main thread
 
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let signals raise ``Interrupted`` until ``hold()`` is called."""
+        self.held = False
+        try:
+            if self.number:
+                raise Interrupted
+            yield
+        finally:
+            self.held = True
+
     def hold(self) -> None:
-        """Keep signals for the event loop, which is about to run, from now on; so far
-        they raise ``Interrupted``."""
+        """Keep signals for the event loop, which is about to run."""
         self.held = True
 
     def attach(self, stop: Callable[[], None], hurry: Callable[[], None]) -> None:

@@ -247,7 +247,7 @@ def run(options: argparse.Namespace) -> int:
     patience = 2 * settings.close_timeout + last
     ending = Ending(patience, stop_signals(), last=last)
     try:
-        with Listeners(settings) as listeners:
+        with ending.interruptible(), Listeners(settings) as listeners:
             ending.clean_up = listeners.remove_path
 
             def ready() -> None:

@@ -157,7 +157,8 @@ def work(
             control.send((READY, problem))
 
     try:
-        serve_here(settings, sockets, lambda: say(""), ending)
+        with ending.interruptible():
+            serve_here(settings, sockets, lambda: say(""), ending)
     except CommandError as exc:
         say(str(exc))
         sys.exit(1)
