@@ -75,7 +75,8 @@ class Child(subprocess.Popen[Any]):
 
     def __exit__(self, *exc: Any) -> None:
         self.end()
-        super().__exit__(*exc)
+        with contextlib.suppress(BrokenPipeError):  # input that it did not read
+            super().__exit__(*exc)
 
 
 def run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import signal
 import socket
@@ -10,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +28,7 @@ pytestmark = pytest.mark.timeout(120)
 Serve = Callable[..., Server]
 Begin = Callable[..., str]
 
+CLOSED_BY_PEER = "peer closed with 1000 (OK), answered with 1000 (OK)"
 CLOSED = "closed with 1000 (OK), answered with 1000 (OK)\n"
 
 
@@ -256,6 +259,128 @@ def test_status_of_a_message_that_is_too_large(serve: Serve) -> None:
     assert "1009" in line
 
 
+def test_status_of_lines_that_the_server_did_not_wait_for(answer: Begin) -> None:
+    def handler(peer: ServerConnection) -> None:
+        assert peer.recv() == "one"
+
+    with running(answer(handler), "--wait", "none") as process:
+        send(process, b"one\n")
+        send_for_ever(process)
+        assert process.wait(TIMEOUT) == 5
+        assert process.stderr is not None
+        errors = process.stderr.read().decode()
+    pattern = f".*\nline [0-9]+ and what follows it were not sent\n{CLOSED_BY_PEER}\n"
+    assert re.fullmatch(pattern.replace("(OK)", r"\(OK\)"), errors), errors
+    for rest, expected in ((b"", 0), (b"half a li", 5)):
+        with running(answer(handler), "--wait", "none", "-q") as process:
+            send(process, b"one\n" + rest)
+            assert process.wait(TIMEOUT) == expected
+
+
+def test_status_of_bytes_that_the_server_did_not_wait_for(answer: Begin) -> None:
+    def handler(peer: ServerConnection) -> None:
+        next(peer.recv_streaming())
+        peer.close()
+
+    with running(answer(handler), "--binary", "-q") as process:
+        send(process, b"one")
+        assert process.wait(TIMEOUT) == 5
+        assert process.stderr is not None
+        assert process.stderr.read() == b"the input was not sent to its end\n"
+
+
+def test_status_of_a_server_that_wants_nothing(answer: Begin) -> None:
+    """It is no fault to have nothing to send."""
+    for option in ("--wait=none", "--binary"):
+        with running(answer(lambda peer: peer.close()), option, "-q") as process:
+            assert process.wait(TIMEOUT) == 0
+
+
+def test_status_of_an_input_that_cannot_be_read(serve: Serve, tmp_path: Path) -> None:
+    with (tmp_path / "file").open("wb") as file:
+        done = run(
+            [sys.executable, "-m", "sansocket", "connect", serve().url, "-q"],
+            env=environment(),
+            stdin=file,
+            stderr=subprocess.PIPE,
+            timeout=TIMEOUT,
+        )
+    assert done.stderr == b"cannot read standard input: Bad file descriptor\n"
+    assert done.returncode == 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has no /dev/full")
+def test_status_of_an_output_that_is_full(serve: Serve) -> None:
+    with (
+        open("/dev/full", "wb") as full,
+        Child(
+            [sys.executable, "-m", "sansocket", "connect", serve().url, "-q"],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=full,
+            stderr=subprocess.PIPE,
+        ) as process,
+    ):
+        _, errors = process.communicate(b"hi\n", timeout=TIMEOUT)
+    assert errors == b"cannot write to standard output: No space left on device\n"
+    assert process.returncode == 5
+
+
+def test_input_that_goes_on_while_nobody_reads_the_output(serve: Serve) -> None:
+    """As with ``yes | sansocket connect ... | head -1``."""
+    with running(serve().url, "-q") as process:
+        assert process.stdout is not None
+        send(process, b"hi\n")
+        assert process.stdout.readline() == b"hi\n"
+        process.stdout.close()
+        send_for_ever(process)
+        assert process.wait(TIMEOUT) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+
+def test_standard_error_that_is_closed(serve: Serve) -> None:
+    """What belongs there does not get among the messages."""
+    arguments = shlex.join([sys.executable, "-m", "sansocket", "connect", serve().url])
+    done = run(
+        ["sh", "-c", f"echo hi | {arguments} 2>&-"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        timeout=TIMEOUT,
+    )
+    assert (done.returncode, done.stdout) == (0, b"hi\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_status_of_a_storm_of_signals(answer: Begin, number: signal.Signals) -> None:
+    """From the moment that it is connected to its end, one signal is as many."""
+    for _ in range(3):
+        with running(answer(lambda peer: peer.wait_closed())) as process:
+            wait_for(process, b"connected to ")
+            while process.poll() is None:
+                process.send_signal(number)
+                time.sleep(0.0002)
+            assert process.returncode == 128 + number
+            assert process.stderr is not None
+            assert b"\n" not in process.stderr.read().rstrip()
+
+
+def test_a_signal_while_nobody_reads_the_output(answer: Begin) -> None:
+    """A second one does not wait for a message to be printed."""
+
+    def handler(peer: ServerConnection) -> None:
+        with contextlib.suppress(Exception):
+            while True:
+                peer.send("more" * 10_000)
+
+    with running(answer(handler), "--wait", "none", "--max-size=none") as process:
+        assert process.stdout is not None
+        assert process.stdout.read(1)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(TIMEOUT) in (130, 143)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_status_of_a_signal(answer: Begin, number: signal.Signals) -> None:
     closed: list[int | None] = []
@@ -426,6 +551,13 @@ def send(process: subprocess.Popen[bytes], data: bytes) -> None:
     assert process.stdin is not None
     process.stdin.write(data)
     process.stdin.flush()
+
+
+def send_for_ever(process: subprocess.Popen[bytes]) -> None:
+    """Write lines to standard input until nobody reads them."""
+    with contextlib.suppress(BrokenPipeError):
+        while True:
+            send(process, b"more\n" * 1000)
 
 
 def wait_for(process: subprocess.Popen[bytes], part: bytes) -> None:

@@ -34,6 +34,15 @@ async def handler(websocket):
         await websocket.send(message)
 """
 VALUE = "NOTHING = None\n"
+WRONG = "must be a coroutine function, called with the connection, but"
+UNFIT = """
+def plain(websocket): pass
+async def generates(websocket): yield
+class Class:
+    async def method(self, websocket): pass
+async def older(websocket, path): pass
+async def nothing(): pass
+"""
 
 
 @pytest.fixture
@@ -77,7 +86,22 @@ def test_a_handler_of_ones_own(serve: Serve, folder: Path) -> None:
         ("app.deeper:handler", "there is no module app.deeper"),
         ("app:other", "module app has no other"),
         ("app:handler.deeper", "module app has no handler.deeper"),
-        ("app:NOTHING", "app:NOTHING is no function"),
+        ("app:NOTHING", f"app:NOTHING {WRONG} it is None"),
+        ("app:plain", f"app:plain {WRONG} it is a plain function: write 'async def'"),
+        ("app:generates", f"app:generates {WRONG} it is an asynchronous generator"),
+        ("app:Class", f"app:Class {WRONG} it is a class"),
+        (
+            "app:Class.method",
+            f"app:Class.method {WRONG} it takes the arguments (self, websocket)",
+        ),
+        ("app:older", f"app:older {WRONG} it takes the arguments (websocket, path)"),
+        ("app:nothing", f"app:nothing {WRONG} it takes the arguments ()"),
+        ("exits:handler", "module exits cannot be imported: SystemExit(3)"),
+        (
+            "interrupts:handler",
+            "module interrupts cannot be imported: KeyboardInterrupt()",
+        ),
+        ("lines:handler", "module lines cannot be imported: one"),
         ("raises:handler", "module raises cannot be imported: division by zero"),
         ("lacks:handler", "module lacks cannot be imported: No module named 'nothing'"),
     ],
@@ -87,6 +111,11 @@ def test_a_handler_that_is_not_there(
     folder: Path, monkeypatch: pytest.MonkeyPatch, handler: str, message: str,
     workers: str,
 ) -> None:  # fmt: skip
+    with (folder / "app.py").open("a") as file:
+        file.write(UNFIT)
+    (folder / "exits.py").write_text("raise SystemExit(3)\n")
+    (folder / "interrupts.py").write_text("raise KeyboardInterrupt\n")
+    (folder / "lines.py").write_text("raise ValueError('one\\ntwo')\n")
     (folder / "raises.py").write_text("1 / 0\n")
     (folder / "lacks.py").write_text("import nothing\n")
     monkeypatch.chdir(folder)
@@ -95,7 +124,34 @@ def test_a_handler_that_is_not_there(
     assert done.stdout == ""
     assert done.stderr.endswith(f"sansocket: error: {message}\n")
     # Only the fault of a module shows where it is.
-    assert ("Traceback" in done.stderr) is handler.startswith(("raises", "lacks"))
+    found = not handler.startswith(("app", "nowhere"))
+    assert ("Traceback" in done.stderr) is found
+
+
+FIT = """
+import functools
+
+async def optional(websocket, path=None): await handler(websocket)
+async def two(first, websocket): await handler(websocket)
+partial = functools.partial(two, None)
+class Class:
+    async def method(self, websocket): await handler(websocket)
+    async def __call__(self, websocket): await handler(websocket)
+instance = Class()
+@functools.wraps(handler)
+def wrapped(websocket): return handler(websocket)
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["optional", "partial", "instance.method", "instance", "wrapped"]
+)
+def test_what_can_be_a_handler(serve: Serve, folder: Path, name: str) -> None:
+    with (folder / "app.py").open("a") as file:
+        file.write(FIT)
+    server = serve(f"app:{name}", cwd=folder)
+    with meet(server) as (_, process):
+        assert process == server.process.pid
 
 
 @pytest.mark.parametrize("handler", ["app", "app:", ":handler", "app:a-b", "../app:x"])
@@ -173,7 +229,6 @@ def test_a_second_signal_cuts_connections_of_workers_off(
         assert wire.read_frame()[0] == 0x88
         server.signal()
         assert server.wait() == 0
-    assert server.log() == ""
 
 
 def test_a_worker_that_dies_is_replaced(serve: Serve, folder: Path) -> None:
@@ -328,11 +383,88 @@ def test_path_in_use(serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "socket"
     serve("--uds", str(path))
     (tmp_path / "file").write_text("mine")
-    for taken in (path, tmp_path / "file"):
-        done = command("serve", "--uds", str(taken))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(path)
+    (tmp_path / "nowhere").symlink_to(tmp_path / "nothing")
+    taken = {"socket": "a server that is running"} | dict.fromkeys(
+        ("file", "folder", "link", "nowhere"), "a file that is not a socket"
+    )
+    for name, by in taken.items():
+        done = command("serve", "--uds", str(tmp_path / name))
         assert done.returncode == 1
-        assert f"cannot listen on {taken}: Address already in use" in done.stderr
+        message = f"cannot listen on {tmp_path / name}: Address already in use by {by}"
+        assert done.stderr == f"sansocket: error: {message}\n"
     assert (tmp_path / "file").read_text() == "mine"
+    assert (tmp_path / "link").is_symlink()
+    assert say_hi(path).stdout == "hi\n"
+
+
+def test_a_server_that_lets_nobody_in_is_running(tmp_path: Path) -> None:
+    """Its queue of connections is full: one more would wait."""
+    path = tmp_path / "socket"
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(path))
+        listener.listen(0)
+        for _ in range(8):
+            peer = stack.enter_context(socket.socket(socket.AF_UNIX))
+            peer.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                peer.connect(str(path))
+        done = command("serve", "--uds", str(path))
+    assert done.stderr.endswith(" in use by a server that is running\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--workers", "2"]])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_socket_of_another_server_stays(
+    serve: Serve, tmp_path: Path, options: list[str], number: signal.Signals
+) -> None:
+    """That has taken the path over, as when one server replaces another."""
+    path = tmp_path / "socket"
+    older = serve("--uds", str(path), *options)
+    path.unlink()
+    serve("--uds", str(path))
+    older.signal(number)
+    assert older.wait() == 0
+    assert say_hi(path).stdout == "hi\n"
+
+
+def test_the_socket_of_another_server_stays_while_the_older_one_stops(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """The older one does not listen any more, but has not ended: the file system may
+    have given the number of its socket to the new one."""
+    path = tmp_path / "socket"
+    older = serve("--uds", str(path), "--close-timeout", "3600")
+    with Wire(socket.socket(socket.AF_UNIX)) as wire:
+        wire.sock.connect(str(path))
+        wire.send(HANDSHAKE + b"\r\n")
+        wire.read_head()
+        older.signal()
+        assert wire.read_frame()[0] == 0x88
+        serve("--uds", str(path))
+        wire.send(frame(0x88, (1001).to_bytes(2, "big")))
+        wire.read_all()
+    assert older.wait() == 0
+    assert say_hi(path).stdout == "hi\n"
+
+
+def test_several_servers_want_the_socket_of_a_dead_one(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """One of them gets it, and the others say why they do not."""
+    path = tmp_path / "socket"
+    serve("--uds", str(path)).end()
+    servers = [serve("--uds", str(path), start=False) for _ in range(4)]
+    ended: list[Server] = []
+    while len(ended) < 3:
+        ended = [server for server in servers if server.process.poll() is not None]
+    for server in ended:
+        assert server.wait() == 1
+        assert server.log().endswith(" in use by a server that is running\n")
+    (winner,) = {*servers} - {*ended}
+    winner.start()
     assert say_hi(path).stdout == "hi\n"
 
 
