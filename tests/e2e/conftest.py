@@ -7,7 +7,6 @@ import hashlib
 import os
 import shutil
 import socket
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import websockets.sync.server as reference
 
 from sansocket import Request, ServerProtocol
 
+from ..children import run
 from .chromium import Browser
 from .support import TIMEOUT, Answer, Server, need
 
@@ -55,7 +55,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
         "-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1,DNS:localhost"
     )
-    subprocess.run(
+    run(
         [need("openssl"), *options.split(), "-out", paths[0], "-keyout", paths[1]],
         check=True,
         capture_output=True,
@@ -83,7 +83,7 @@ def node_folder(
     scratch = Path(tempfile.mkdtemp(dir=folders))
     (scratch / "package.json").write_bytes(package)
     (scratch / "client.mjs").write_bytes(script)
-    subprocess.run(
+    run(
         [npm, "install", "--no-audit", "--no-fund", "--no-package-lock"],
         cwd=scratch,
         check=True,
