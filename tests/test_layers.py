@@ -47,8 +47,9 @@ LAYERS = {
         *("_asgi", "uvicorn", "sanic"),
     ],
     8: [
-        *("cli.values", "cli.log", "cli.settings", "cli.page", "cli.handlers"),
-        *("cli.sockets", "cli.server", "cli.supervisor", "cli.serving"),
+        *("cli.values", "cli.log", "cli.settings", "cli.page", "cli.ending"),
+        *("cli.handlers", "cli.sockets", "cli.server", "cli.worker"),
+        *("cli.supervisor", "cli.serving"),
         *("cli.commands", "cli.terminal", "cli.conversation", "cli.connecting"),
         *("cli", "__main__", "standin", "standin.__main__"),
         *("standin.path.websockets.version", "standin.path.websockets"),

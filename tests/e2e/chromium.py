@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from websockets.sync.client import connect
 
+from ..children import Child
 from .support import TIMEOUT
 
 FLAGS = (
@@ -44,7 +45,7 @@ class Browser:
     def __init__(self, program: str) -> None:
         self.stack = contextlib.ExitStack()
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        self.process = subprocess.Popen(
+        self.process = Child(
             [program, *FLAGS.split(), f"--user-data-dir={self.profile.name}"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -76,9 +77,8 @@ class Browser:
         self.call("Browser.close")
         try:
             self.process.wait(TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(TIMEOUT)
+        finally:
+            self.process.end()
         self.stack.close()
         self.drain.join(TIMEOUT)
         self.reader.close()

@@ -7,7 +7,6 @@ import hashlib
 import os
 import shutil
 import socket
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import websockets.sync.server as reference
 
 from sansocket import Request, ServerProtocol
 
+from ..children import run
 from .chromium import Browser
 from .support import TIMEOUT, Answer, Server, need
 
@@ -30,13 +30,14 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Start servers, with options; none of them may ever log a traceback."""
     servers: list[Server] = []
 
-    def start(*options: str, cwd: Path | None = None) -> Server:
+    def begin(*options: str, cwd: Path | None = None, start: bool = True) -> Server:
         errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed below
         servers.append(Server(errors, *options, cwd=cwd))
-        servers[-1].start()
+        if start:
+            servers[-1].start()
         return servers[-1]
 
-    yield start
+    yield begin
     for server in servers:
         server.end()
     logs = [server.log() for server in servers]
@@ -54,7 +55,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
         "-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1,DNS:localhost"
     )
-    subprocess.run(
+    run(
         [need("openssl"), *options.split(), "-out", paths[0], "-keyout", paths[1]],
         check=True,
         capture_output=True,
@@ -82,7 +83,7 @@ def node_folder(
     scratch = Path(tempfile.mkdtemp(dir=folders))
     (scratch / "package.json").write_bytes(package)
     (scratch / "client.mjs").write_bytes(script)
-    subprocess.run(
+    run(
         [npm, "install", "--no-audit", "--no-fund", "--no-package-lock"],
         cwd=scratch,
         check=True,

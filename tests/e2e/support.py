@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -19,6 +20,8 @@ import pytest
 from websockets.sync.server import ServerConnection
 
 import sansocket
+
+from ..children import Child, run
 
 Answer = Callable[[ServerConnection], None]  # what a server does, in a test
 
@@ -55,14 +58,13 @@ def command(
     *arguments: str, stdin: str | bytes | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    done = subprocess.run(
+    done = run(
         [sys.executable, "-m", "sansocket", *arguments],
         env=environment(),
         input=stdin.encode() if isinstance(stdin, str) else stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
         timeout=TIMEOUT,
-        check=False,
     )
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
@@ -75,7 +77,7 @@ class Server:
     def __init__(self, errors: IO[str], *options: str, cwd: Path | None = None) -> None:
         self.errors = errors
         self.lines = 1 if "--uds" in options else 2
-        self.process = subprocess.Popen(
+        self.process = Child(
             [sys.executable, "-m", "sansocket", "serve", "--port", "0", *options],
             env=environment(),
             cwd=cwd,
@@ -99,6 +101,13 @@ class Server:
         assert parts.port is not None
         self.host, self.port = parts.hostname, parts.port
 
+    def wait_for(self, text: str) -> None:
+        """Wait until the log has this text."""
+        while text not in self.log():
+            ended = self.process.poll() is not None
+            assert not ended or text in self.log(), self.log()
+            time.sleep(0.01)
+
     def log(self) -> str:
         """Return what the server wrote to standard error."""
         number = self.errors.fileno()
@@ -114,9 +123,8 @@ class Server:
         return self.process.wait(TIMEOUT)
 
     def end(self) -> None:
-        """Make sure that the process is gone."""
-        self.process.kill()
-        self.process.wait(TIMEOUT)
+        """Make sure that the process and its workers are gone."""
+        self.process.end()
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -127,9 +135,14 @@ class Server:
     def open(self, *headers: bytes) -> Wire:
         """Open a WebSocket connection whose bytes the test writes and reads."""
         wire = Wire(self.connect())
-        wire.send(HANDSHAKE + b"".join(line + b"\r\n" for line in headers) + b"\r\n")
-        wire.head = wire.read_head()
-        assert wire.head.startswith(b"HTTP/1.1 101 "), wire.head
+        try:
+            lines = b"".join(line + b"\r\n" for line in headers)
+            wire.send(HANDSHAKE + lines + b"\r\n")
+            wire.head = wire.read_head()
+            assert wire.head.startswith(b"HTTP/1.1 101 "), wire.head
+        except BaseException:
+            wire.__exit__()
+            raise
         return wire
 
     def exchange(self, data: bytes) -> bytes:

@@ -1,16 +1,15 @@
-"""``sansocket connect`` in pipes: what goes in and out, and how it ends."""
+"""``sansocket connect`` in pipes: what goes in and out, and what is asked for."""
 
 from __future__ import annotations
 
 import contextlib
 import shlex
-import signal
 import socket
 import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,8 @@ from websockets.sync.server import ServerConnection
 
 from sansocket import Request, ServerProtocol
 
+from ..children import run
+from .pipes import running, send, status
 from .support import TIMEOUT, Server, command, environment
 
 pytestmark = pytest.mark.timeout(120)
@@ -69,12 +70,11 @@ def test_a_long_line(serve: Serve) -> None:
 
 def test_standard_input_and_output_that_are_closed(serve: Serve) -> None:
     arguments = shlex.join([sys.executable, "-m", "sansocket", "connect", serve().url])
-    done = subprocess.run(
+    done = run(
         ["sh", "-c", f"{arguments} <&- >&-"],
         env=environment(),
         stderr=subprocess.PIPE,
         timeout=TIMEOUT,
-        check=False,
     )
     assert done.returncode == 0
     assert done.stderr.decode().endswith(CLOSED)
@@ -82,7 +82,7 @@ def test_standard_input_and_output_that_are_closed(serve: Serve) -> None:
 
 def test_a_line_that_is_not_utf_8(serve: Serve) -> None:
     done = command("connect", serve().url, "-q", stdin=b"a\n\xff\nb\n")
-    assert done.returncode == 0
+    assert done.returncode == 5
     assert done.stdout == "a\nb\n"
     assert done.stderr == "line 2 is not UTF-8, and was not sent\n"
 
@@ -175,165 +175,6 @@ def test_output_that_nobody_reads(answer: Begin) -> None:
     assert closed == [1000]
 
 
-# How it ends.
-
-
-def status(*arguments: str, stdin: str = "") -> tuple[int, str]:
-    """The exit status, and the last line on standard error."""
-    done = command("connect", *arguments, stdin=stdin)
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stderr.splitlines()[-1]
-
-
-def test_status_of_a_connection_that_was_not_made(answer: Begin) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
-    error = "sansocket: error: no connection: "
-    for host in ("127.0.0.1", "localhost"):  # which may have two addresses
-        found, line = status(f"ws://{host}:{port}/")
-        assert found == 1
-        assert line.startswith(f"{error}Connection refused")
-    refusing = answer(
-        lambda peer: None,
-        process_request=lambda peer, request: peer.respond(404, "\x1b[2Jgone\nmore"),
-    )
-    assert status(refusing) == (
-        1,
-        f"{error}server refused with HTTP status 404 Not Found: \\x1b[2Jgone",
-    )
-
-
-def test_status_of_a_server_that_says_nothing() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        url = f"ws://127.0.0.1:{sock.getsockname()[1]}/"
-        code, line = status(url, "--open-timeout", "0.1")
-    assert code == 1
-    assert line.endswith("no connection: the opening handshake took too long")
-
-
-@pytest.mark.parametrize(
-    ("code", "expected"), [(1000, 0), (1001, 0), (1011, 3), (3000, 3)]
-)
-def test_status_of_a_close_code(answer: Begin, code: int, expected: int) -> None:
-    url = answer(lambda peer: peer.close(code, "because"))
-    found, line = status(url, "--wait", "none")
-    assert found == expected
-    assert line.startswith(f"peer closed with {code} (")
-    assert "because" in line
-
-
-def test_status_of_a_close_without_a_code(answer: Begin) -> None:
-    def handler(peer: ServerConnection) -> None:
-        peer.socket.sendall(b"\x88\x00")
-        peer.wait_closed()
-
-    assert status(answer(handler), "--wait", "none")[0] == 0
-
-
-def test_status_of_a_lost_connection(answer: Begin) -> None:
-    def handler(peer: ServerConnection) -> None:
-        peer.socket.shutdown(socket.SHUT_RDWR)
-
-    found, line = status(answer(handler), "--wait", "none")
-    assert (found, line) == (4, "connection lost, no close frame either way")
-
-
-def test_status_of_a_violation(answer: Begin) -> None:
-    """The server sends a frame that is masked."""
-
-    def handler(peer: ServerConnection) -> None:
-        peer.socket.sendall(b"\x81\x80\x00\x00\x00\x00")
-        peer.wait_closed()
-
-    found, line = status(answer(handler), "--wait", "none")
-    assert found == 3
-    assert "1002" in line
-
-
-def test_status_of_a_message_that_is_too_large(serve: Serve) -> None:
-    found, line = status(serve().url, "--max-size", "1K", stdin="a" * 1025)
-    assert found == 3
-    assert "1009" in line
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_status_of_a_signal(answer: Begin, number: signal.Signals) -> None:
-    closed: list[int | None] = []
-    begun = threading.Event()
-
-    def handler(peer: ServerConnection) -> None:
-        begun.set()
-        peer.wait_closed()
-        closed.append(peer.close_code)
-
-    with running(answer(handler)) as process:
-        assert begun.wait(TIMEOUT)
-        assert process.stderr is not None
-        assert process.stderr.readline().startswith(b"connected to ")
-        process.send_signal(number)
-        assert process.wait(TIMEOUT) == 128 + number
-        assert process.stderr.read().decode() == CLOSED
-    assert closed == [1000]
-
-
-def test_a_signal_while_connecting() -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        running(f"ws://127.0.0.1:{listener.getsockname()[1]}/") as process,
-    ):
-        sock, _ = listener.accept()
-        with sock:
-            assert sock.recv(65536)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(TIMEOUT) == 130
-        assert process.stderr is not None
-        assert process.stderr.read() == b""
-
-
-def test_a_second_signal_does_not_wait(mute: str) -> None:
-    with running(mute, "--close-timeout", "3600", "-vv") as process:
-        assert process.stderr is not None
-        wait_for(process, b"connected to ")
-        process.send_signal(signal.SIGTERM)
-        wait_for(process, b"CLOSE")  # it goes out
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(TIMEOUT) == 143
-
-
-def test_a_server_that_does_not_close(mute: str) -> None:
-    found, line = status(mute, "--wait", "0", "--close-timeout", "0.1")
-    assert (found, line) == (4, "closed with 1000 (OK), which nobody answered")
-
-
-def test_ping(serve: Serve) -> None:
-    with running(serve().url, "--ping", "0.01") as process:
-        for _ in range(3):
-            wait_for(process, b"pong after ")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "URI"),
-        (["http://127.0.0.1/"], "not a WebSocket URI"),
-        (["ws://127.0.0.1/", "--header", "name"], "not a header"),
-        (["ws://127.0.0.1/", "--header", "na me: x"], "not a header"),
-        (["ws://127.0.0.1/", "--header", "name: a\nb: c"], "not a header"),
-        (["ws://127.0.0.1/", "--insecure"], "are for wss://"),
-        (["ws://127.0.0.1/", "--cafile", "x"], "are for wss://"),
-        (["ws://127.0.0.1/", "--wait", "soon"], "not a time"),
-        (["ws://127.0.0.1/", "--wait", "-1"], "--wait"),
-        (["ws://127.0.0.1/", "--ping", "0"], "not a time"),
-    ],
-)
-def test_wrong_usage(arguments: list[str], message: str) -> None:
-    done = command("connect", *arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
-
-
 # What is asked for.
 
 
@@ -402,39 +243,3 @@ def test_help_names_each_option() -> None:
     ):
         assert f"--{option}" in text
     assert "exit status" in text
-
-
-# A process whose input stays open.
-
-
-@contextlib.contextmanager
-def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the command; it is ended with the block, if it has not ended before."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sansocket", "connect", *arguments],
-        env=environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def send(process: subprocess.Popen[bytes], data: bytes) -> None:
-    """Write to standard input."""
-    assert process.stdin is not None
-    process.stdin.write(data)
-    process.stdin.flush()
-
-
-def wait_for(process: subprocess.Popen[bytes], part: bytes) -> None:
-    """Wait for a line on standard error that has this in it."""
-    assert process.stderr is not None
-    for line in process.stderr:
-        if part in line:
-            return
-    raise AssertionError(f"no line with {part!r}")

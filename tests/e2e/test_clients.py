@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosedOK
 from websockets.sync.client import ClientConnection, connect
 
+from ..children import run
 from .chromium import Browser, Page
 from .support import TIMEOUT, Server, need
 
@@ -92,13 +92,12 @@ def test_many_messages_before_the_first_echo_is_read(serve: Serve) -> None:
 
 def run_node(folder: Path, **options: Any) -> dict[str, Any]:
     """Run client.mjs; return what it prints."""
-    done = subprocess.run(
+    done = run(
         [need("node"), "client.mjs", json.dumps(options)],
         cwd=folder,
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)

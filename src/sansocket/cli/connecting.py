@@ -35,11 +35,15 @@ examples:
   sansocket connect wss://example.com --binary <picture.png
 
 exit status:
-  0    the connection was closed with 1000 or 1001, or without a code
+  0    the connection was closed with 1000 or 1001, or without a code; also if what
+       reads standard output has gone
   1    there was no connection: network, TLS, or the server refused
   2    wrong usage
-  3    the connection was closed with another code
+  3    the connection was closed with another code, such as 1009 for a message that
+       is too big
   4    the connection was lost without a close frame of the server
+  5    as 0, but something was not sent, such as a line that is not UTF-8 or what the
+       server did not wait for, or could not be printed; standard error tells
   130  Ctrl-C in a pipe, after closing the connection; 143 for SIGTERM
 """
 

@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import ssl
-import sys
 
 from ..asyncio import connect, unix_connect
 from ..exceptions import (
@@ -19,14 +18,15 @@ from ..exceptions import (
     WebSocketException,
 )
 from .commands import HELP, Close, Help, LineError, Ping, Send, parse_line
+from .ending import LAST, Ending, Interrupted
 from .log import printable
 from .terminal import choose
-from .values import CommandError
+from .values import CommandError, drop_output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Coroutine
     from typing import Any
 
     from ..asyncio import ClientConnection
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["converse"]
 
 # Exit statuses, as ``sansocket connect --help`` has them.
-NORMAL, OTHER_CODE, LOST = 0, 3, 4
+NORMAL, OTHER_CODE, LOST, INCOMPLETE = 0, 3, 4, 5
 SIGNALLED = 128  # and the number of the signal
 
 
@@ -46,9 +46,19 @@ def converse(options: argparse.Namespace) -> int:
         CommandError: if there is no connection.
 
     """
-    terminal = choose(options.quiet, options.history)
-    with terminal.open():
-        return asyncio.run(Conversation(options, terminal).run())
+    signals = [signal.SIGINT, signal.SIGTERM]
+    ending = Ending(options.close_timeout + LAST, signals)
+    ending.status = lambda number: SIGNALLED + number
+    try:
+        with ending.interruptible():
+            terminal = choose(options.quiet, options.history)
+            with terminal.open():
+                ending.hold()
+                return asyncio.run(Conversation(options, terminal, ending).run())
+    except Interrupted:
+        return SIGNALLED + ending.number
+    finally:
+        ending.finish()
 
 
 class Conversation:
@@ -57,15 +67,20 @@ class Conversation:
     Args:
         options: those of the command line.
         terminal: where lines come from and messages go.
+        ending: the signals.
 
     """
 
     connection: ClientConnection
 
-    def __init__(self, options: argparse.Namespace, terminal: Pipe) -> None:
+    def __init__(
+        self, options: argparse.Namespace, terminal: Pipe, ending: Ending
+    ) -> None:
         self.options = options
         self.terminal = terminal
-        self.signal = 0  # which one ended the conversation
+        self.ending = ending
+        self.complete = True  # whether all was sent and shown
+        self.wanted = True  # whether messages can be shown at all
         self.last = 0.0  # when a message came, or the input ended
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -77,19 +92,35 @@ class Conversation:
 
         """
         connecting = asyncio.current_task()
-        assert connecting is not None
-        self.handle_signals(connecting, lambda: None)
+
+        def cancel() -> None:
+            assert connecting is not None
+            connecting.cancel()
+
+        self.ending.attach(cancel, lambda: None)
         try:
             self.connection = await self.connect()
         except asyncio.CancelledError:
-            return SIGNALLED + self.signal
+            return SIGNALLED + self.ending.number
         self.terminal.status(self.greeting())
         receiving = self.start(self.receive())
         talking = self.start(self.talk(receiving))
         if self.options.ping is not None:
             self.start(self.ping_on())
-        self.handle_signals(talking, self.connection.transport.abort)
-        await asyncio.wait([receiving, talking], return_when=asyncio.FIRST_COMPLETED)
+        stopped = asyncio.Event()
+
+        def stop() -> None:
+            stopped.set()
+            if talking.done() or receiving.done():  # the connection is being closed
+                self.connection.transport.abort()
+
+        self.ending.attach(stop, self.connection.transport.abort)
+        stopping = self.start(self.wait_for(stopped))
+        await asyncio.wait(
+            [receiving, talking, stopping], return_when=asyncio.FIRST_COMPLETED
+        )
+        if not (self.ending.number or talking.done()):
+            await self.send_rest(talking, stopping)
         await self.close()
         await receiving
         return self.farewell()
@@ -99,22 +130,8 @@ class Conversation:
         self.tasks.append(task)
         return task
 
-    def handle_signals(
-        self, task: asyncio.Task[Any], hurry: Callable[[], None]
-    ) -> None:
-        """Let SIGINT and SIGTERM end a task; then, or after that, hurry."""
-        loop = asyncio.get_running_loop()
-
-        def end(number: int) -> None:
-            if self.signal or task.done():
-                hurry()
-            else:
-                task.cancel()
-            self.signal = number
-
-        with contextlib.suppress(NotImplementedError):  # Windows
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, end, number)
+    async def wait_for(self, event: asyncio.Event) -> None:
+        await event.wait()
 
     # --- the beginning and the end
 
@@ -167,11 +184,10 @@ class Conversation:
         """Say how it ended; return the exit status."""
         exc = self.connection.protocol.close_exc
         self.terminal.status(printable(str(exc)))
-        if self.signal and not (
-            self.terminal.interactive and self.signal == signal.SIGINT
-        ):
-            return SIGNALLED + self.signal
-        return status_of(exc)
+        number = self.ending.number
+        if number and not (self.terminal.interactive and number == signal.SIGINT):
+            return SIGNALLED + number
+        return status_of(exc) or (NORMAL if self.complete else INCOMPLETE)
 
     # --- the conversation
 
@@ -183,33 +199,75 @@ class Conversation:
                 self.terminal.receive(message)
         except ConnectionClosed:
             pass  # farewell() tells
-        except BrokenPipeError:  # such as by head: nobody wants any more
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as exc:
+            drop_output()
+            if not isinstance(exc, BrokenPipeError):  # such as by head
+                self.miss(f"cannot write to standard output: {exc.strerror}")
+            self.wanted = False
             await self.connection.close()
 
     async def talk(self, receiving: asyncio.Task[None]) -> None:
         """Send the input, then wait for answers to it."""
-        try:
-            if self.options.binary:
-                await self.connection.send(self.terminal.data(), text=False)
-            elif self.terminal.interactive:
+        if self.terminal.interactive:
+            with contextlib.suppress(ConnectionClosed):
                 await self.obey()
-                return
-            else:
-                await self.send_lines()
-            await self.wait_for_silence(receiving)
-        except ConnectionClosed:
-            pass
+            return
+        try:
+            await (self.send_data() if self.options.binary else self.send_lines())
+        except OSError as exc:
+            self.miss(f"cannot read standard input: {exc.strerror}")
+        await self.wait_for_silence(receiving)
 
     async def send_lines(self) -> None:
-        """Send each line of the input."""
+        """Send each line of the input, until the connection is closed."""
         number = 0
         async for line in self.terminal.lines():
             number += 1
             try:
-                await self.connection.send(line.decode())
+                text = line.decode()
             except UnicodeDecodeError:
-                self.terminal.tell(f"line {number} is not UTF-8, and was not sent")
+                self.miss(f"line {number} is not UTF-8, and was not sent")
+                continue
+            try:
+                await self.connection.send(text)
+            except (ConnectionClosed, asyncio.CancelledError) as exc:
+                self.miss(f"line {number} and what follows it were not sent")
+                if isinstance(exc, asyncio.CancelledError):
+                    raise
+                return
+
+    async def send_data(self) -> None:
+        """Send all of the input as one message."""
+        begun = False
+
+        async def pieces() -> AsyncIterator[bytes]:
+            nonlocal begun
+            async for piece in self.terminal.data():
+                begun = True
+                yield piece
+
+        try:
+            await self.connection.send(pieces(), text=False)
+        except (ConnectionClosed, asyncio.CancelledError) as exc:
+            if begun:
+                self.miss("the input was not sent to its end")
+            if isinstance(exc, asyncio.CancelledError):
+                raise
+
+    async def send_rest(
+        self, talking: asyncio.Task[None], stopping: asyncio.Task[None]
+    ) -> None:
+        """Find out whether the input had more than the server wanted: what there is
+        now; what a person or a program might still write is another matter."""
+        if self.terminal.finish():
+            await asyncio.wait([talking, stopping], return_when=asyncio.FIRST_COMPLETED)
+
+    def miss(self, text: str) -> None:
+        """Say what was not sent or not shown; the exit status tells it too. Without
+        an output nobody wants to know about the input."""
+        if self.wanted:
+            self.complete = False
+            self.terminal.tell(text)
 
     async def wait_for_silence(self, receiving: asyncio.Task[None]) -> None:
         """Wait until no message has come for the time of --wait."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 
-__all__ = ["in_url", "printable", "set_up_logging"]
+__all__ = ["in_url", "in_words", "printable", "set_up_logging"]
 
 LOG_LINE_LIMIT = 300  # characters; a peer must not fill the terminal
 # They join the parts of emoji and letters, and do nothing else.
@@ -24,6 +24,13 @@ def printable(text: str) -> str:
 def in_url(host: str) -> str:
     """Write a host as URLs do: IPv6 addresses in brackets (RFC 3986, 3.2.2)."""
     return f"[{host}]" if ":" in host else host
+
+
+def in_words(address: object) -> str:
+    """Write the address of a peer; that of a Unix socket is empty."""
+    if isinstance(address, tuple):
+        return f"{in_url(address[0])}:{address[1]}"
+    return ""
 
 
 class OneLineFormatter(logging.Formatter):
@@ -54,10 +61,7 @@ def peer_of(record: logging.LogRecord) -> str:
     connection = getattr(record, "websocket", None)
     if connection is None:
         return "sansocket"
-    address = connection.remote_address
-    if isinstance(address, tuple):
-        return f"{in_url(address[0])}:{address[1]}"
-    return "unix"
+    return in_words(connection.remote_address) or "unix"
 
 
 def set_up_logging(verbosity: int) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import signal
 import ssl
 
-from ..asyncio import serve
+from ..asyncio import ServerConnection, serve
+from .ending import LAST, SHOWN, Remaining
 from .handlers import load_handler
+from .log import in_words
 from .page import page_response, wants_page
 from .sockets import BACKLOG
 from .values import CommandError
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from ..asyncio import Server, ServerConnection
+    from ..asyncio import Server
     from ..http11 import Request, Response
+    from .ending import Ending
     from .handlers import Handler
     from .settings import Settings
 
@@ -35,16 +36,15 @@ def serve_here(
     settings: Settings,
     sockets: Sequence[socket.socket],
     ready: Callable[[], None],
-    parent: int | None = None,
+    ending: Ending,
 ) -> None:
-    """Serve in this process until SIGINT or SIGTERM.
+    """Serve in this process until it is asked to stop.
 
     Args:
         settings: what to do.
         sockets: where to listen.
         ready: called once clients are served.
-        parent: file descriptor that becomes readable when the process that started
-            this one has gone; the server stops then.
+        ending: tells when to stop.
 
     Raises:
         CommandError: if the server cannot start.
@@ -52,8 +52,10 @@ def serve_here(
     """
     context = load_certificate(settings.certfile, settings.keyfile)
     handler = load_handler(settings.handler)
-    process = Process(settings, handler, context)
-    run_loop(process.run(sockets, ready, parent), settings.loop)
+    process = Process(settings, handler, context, ending)
+    ending.remaining = process.remaining
+    ending.hold()
+    run_loop(process.run(sockets, ready), settings.loop)
 
 
 def run_loop(main: Coroutine[Any, Any, None], loop: str) -> None:
@@ -76,6 +78,10 @@ def run_loop(main: Coroutine[Any, Any, None], loop: str) -> None:
     uvloop.run(main)
 
 
+class HandlerError(Exception):
+    """A handler raised what is meant to end a program."""
+
+
 class Process:
     """The servers of this process, one for each socket.
 
@@ -83,51 +89,47 @@ class Process:
         settings: what to do.
         handler: called with each connection.
         context: TLS, or ``None``.
+        ending: tells when to stop.
 
     """
 
     def __init__(
-        self, settings: Settings, handler: Handler, context: ssl.SSLContext | None
+        self,
+        settings: Settings,
+        handler: Handler,
+        context: ssl.SSLContext | None,
+        ending: Ending,
     ) -> None:
         self.settings = settings
         self.handler = handler
         self.context = context
+        self.ending = ending
         self.servers: list[Server] = []
+        # TCP connections and the addresses of their peers; those with a handler.
+        self.connections: dict[ServerConnection, Any] = {}
+        self.handled: set[ServerConnection] = set()
 
     async def run(
-        self,
-        sockets: Sequence[socket.socket],
-        ready: Callable[[], None],
-        parent: int | None,
+        self, sockets: Sequence[socket.socket], ready: Callable[[], None]
     ) -> None:
         """Serve until told to stop, then close all connections with 1001."""
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(report)
+        asyncio.get_running_loop().set_exception_handler(report)
         stopping, insisted = asyncio.Event(), asyncio.Event()
-
-        def stop() -> None:
-            (insisted if stopping.is_set() else stopping).set()
-            if parent is not None:
-                loop.remove_reader(parent)
-
+        options = self.options()
         for sock in sockets:
-            self.servers.append(await serve(self.handler, sock=sock, **self.options()))
-        # Windows has no signal handlers in the loop: there, cancellation stops us.
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(signal.SIGINT, stop)
-            loop.add_signal_handler(signal.SIGTERM, stop)
-        if parent is not None:
-            loop.add_reader(parent, stop)
+            self.servers.append(await serve(self.handle, sock=sock, **options))
+        self.ending.attach(stopping.set, insisted.set)
         try:
             ready()
             await stopping.wait()
         finally:
+            # Also if a task of the handler's ended the event loop.
+            self.ending.limit(2 * self.settings.close_timeout + LAST)
             await self.stop(insisted)
 
     async def stop(self, insisted: asyncio.Event) -> None:
         """Close all connections, and wait for handlers; cut off what is left when
         somebody insists, or when it takes too long."""
-        connections = [one for server in self.servers for one in server.connections]
         for server in self.servers:
             server.close(reason="server stops")
         ended = asyncio.gather(*(server.wait_closed() for server in self.servers))
@@ -138,8 +140,31 @@ class Process:
             timeout=2 * self.settings.close_timeout,
             return_when=asyncio.FIRST_COMPLETED,
         )
-        for connection in connections:
+        for connection in [*self.connections]:
             connection.transport.abort()
+
+    async def handle(self, connection: ServerConnection) -> None:
+        """Run the handler. It fails for its connection alone: what would end the
+        program elsewhere, such as ``sys.exit()``, does not end this server."""
+        self.handled.add(connection)
+        try:
+            await self.handler(connection)
+        except (Exception, asyncio.CancelledError):
+            raise
+        except BaseException as exc:
+            raise HandlerError(f"the handler raised {type(exc).__name__}") from exc
+        finally:
+            self.handled.discard(connection)
+
+    def remaining(self) -> Remaining:
+        """What is still there; another thread may ask."""
+        connections, handled = self.connections.copy(), self.handled.copy()
+        known = [address for address in connections.values() if address]
+        return Remaining(
+            len(connections),
+            tuple(in_words(address) for address in known[:SHOWN]),
+            len(handled - {*connections}),
+        )
 
     def options(self) -> dict[str, Any]:
         """Arguments of ``serve()``."""
@@ -161,6 +186,7 @@ class Process:
             "max_fragments": settings.max_fragments,
             "ssl": self.context,
             "backlog": BACKLOG,
+            "create_connection": class_that_notes(self.connections),
         }
 
     def answer(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -168,6 +194,23 @@ class Process:
         if wants_page(request):
             return page_response(request, self.settings.handler)
         return None
+
+
+def class_that_notes(
+    connections: dict[ServerConnection, Any],
+) -> type[ServerConnection]:
+    """Make a class of connections that are noted as long as they last."""
+
+    class NotedConnection(ServerConnection):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            connections[self] = transport.get_extra_info("peername")
+            super().connection_made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            connections.pop(self, None)
+            super().connection_lost(exc)
+
+    return NotedConnection
 
 
 def log_response(

@@ -17,6 +17,7 @@ from .values import (
     parse_port,
     parse_seconds,
     parse_size,
+    say,
 )
 
 TYPE_CHECKING = False
@@ -32,7 +33,7 @@ OWN = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 DESCRIPTION = """\
 Run a WebSocket server. A browser gets a test page at the same address.
 Ctrl-C or SIGTERM stops it: connections are closed with 1001, and a second
-signal cuts off those that are left.
+signal cuts off those that are left. So does SIGHUP, unless it is ignored.
 """
 EPILOG = """\
 handlers:
@@ -48,9 +49,13 @@ examples:
   sansocket serve app:handler --reload
   sansocket serve app:handler --workers 4 --certfile cert.pem --keyfile key.pem
 
-exit status: 0 after Ctrl-C or SIGTERM, 1 if the server cannot start, 2 for wrong
-usage. The addresses go to standard output, one a line and each the first word of
-its line; everything else goes to standard error.
+exit status:
+  0  Ctrl-C, SIGTERM or SIGHUP stopped the server
+  1  the server could not start
+  2  wrong usage
+
+The addresses go to standard output, one a line and each the first word of its line;
+everything else goes to standard error.
 """
 
 
@@ -165,7 +170,8 @@ def add_timeouts(group: Any) -> None:
         (
             "close",
             "time for a client to leave before it is cut off; when the server stops, "
-            "handlers get it once more",
+            "handlers get it once more. Whatever has not ended 2 seconds after that "
+            "is abandoned",
         ),
     ]
     for name, text in timeouts:
@@ -229,22 +235,32 @@ def run(options: argparse.Namespace) -> int:
     names = [field.name for field in dataclasses.fields(Settings)]
     settings = Settings(**{name: getattr(options, name) for name in names})
     # Imported late: help, version and wrong usage need no event loop.
+    from .ending import LAST, Ending, Interrupted, stop_signals
     from .server import serve_here
     from .sockets import Listeners
-    from .supervisor import supervise
+    from .supervisor import GRACE, supervise
 
     supervised = settings.workers > 1 or settings.reload
     if supervised and sys.platform == "win32":
         raise CommandError("--workers and --reload do not work on Windows")
-    with Listeners(settings) as listeners:
+    last = LAST + 2 * GRACE * supervised  # which a supervisor gives its workers
+    patience = 2 * settings.close_timeout + last
+    ending = Ending(patience, stop_signals(), last=last)
+    try:
+        with ending.interruptible(), Listeners(settings) as listeners:
+            ending.clean_up = listeners.remove_path
 
-        def ready() -> None:
-            announce(listeners.addresses(), settings.title)
+            def ready() -> None:
+                announce(listeners.addresses(), settings.title)
 
-        if supervised:
-            supervise(settings, listeners, ready)
-        else:
-            serve_here(settings, listeners.of_worker(0), ready)
+            if supervised:
+                supervise(settings, listeners, ready, ending)
+            else:
+                serve_here(settings, listeners.of_worker(0), ready, ending)
+    except Interrupted:
+        pass
+    finally:
+        ending.finish()
     return 0
 
 
@@ -269,4 +285,4 @@ def announce(addresses: Sequence[str], title: str) -> None:
         if address.startswith("ws"):
             page = "http" + address.removeprefix("ws")
             lines.append(f"{page:{width}}test page (Ctrl-C stops)")
-    print("\n".join(lines), flush=True)
+    say("\n".join(lines))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 import stat
 import sys
+import time
 
 from .log import in_url
 from .values import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKLOG", "Listeners"]
 
+LOCK_TIMEOUT = 1.0  # seconds for other servers to make or remove their sockets
 BACKLOG = 1024  # connections that may wait to be accepted
 NO_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 LOOPBACK = ("127.0.0.1", "::1")
@@ -34,6 +38,7 @@ class Listeners:
     They stay open here while workers come and go: a client that connects meanwhile
     waits, and is not refused. Linux shares connections evenly between sockets with
     the same address; elsewhere, and on a Unix socket, all workers have the same one.
+    Where they have their own, ``retire()`` leaves clients to the other workers.
 
     Raises:
         CommandError: if the address cannot be used.
@@ -42,7 +47,9 @@ class Listeners:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.path: Path | None = None  # of the Unix socket that we made
+        # The Unix socket that we made, and what tells it from others at its path.
+        self.path: Path | None = None
+        self.identity: tuple[int, ...] | None = None
         self.shared = sys.platform != "linux" or settings.uds is not None
         self.sets: list[list[socket.socket]] = [[]]
         host, port = settings.host, settings.port
@@ -54,6 +61,8 @@ class Listeners:
                 self.listen(host, port)
         except (OSError, ValueError) as exc:
             self.close()
+            if isinstance(exc, PathTaken):
+                raise CommandError(f"cannot listen on {place}: {exc}") from None
             code = getattr(exc, "errno", None) or 0
             known = os.strerror(code) if code > 0 else getattr(exc, "strerror", None)
             raise CommandError(f"cannot listen on {place}: {known or exc}") from exc
@@ -73,10 +82,28 @@ class Listeners:
         """The sockets of one worker, by its number from 0."""
         return self.sets[number % len(self.sets)]
 
+    def retire(self, number: int) -> None:
+        """Let no client wait for a worker that may not come soon: its sockets listen
+        only once it does so itself."""
+        if len(self.sets) == 1:
+            return
+        sockets = self.of_worker(number)
+        for index, old in enumerate(sockets):
+            new = socket.socket(old.family, old.type)
+            try:
+                for level, option in options_of(old):
+                    new.setsockopt(level, option, 1)
+                new.bind(old.getsockname())
+            except OSError:
+                new.close()
+                continue
+            sockets[index] = new
+            old.close()
+
     def addresses(self) -> list[str]:
         """The URLs that clients on this machine can use."""
-        if self.path is not None:
-            return [f"unix:{self.path}"]
+        if self.settings.uds is not None:
+            return [f"unix:{self.settings.uds}"]
         scheme = "wss" if self.settings.certfile else "ws"
         names = [sock.getsockname()[:2] for sock in self.sets[0]]
         return [
@@ -86,10 +113,17 @@ class Listeners:
 
     def close(self) -> None:
         """Accept no more connections; remove the Unix socket."""
+        self.remove_path()
         for sock in (sock for sockets in self.sets for sock in sockets):
             sock.close()
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
+
+    def remove_path(self) -> None:
+        """Remove the Unix socket, unless another server has taken its path over."""
+        if self.path is None or self.identity is None:
+            return
+        with contextlib.suppress(OSError), locked(self.path.parent):
+            if identity_of(self.path) == self.identity:
+                self.path.unlink()
 
     # --- inside
 
@@ -121,16 +155,23 @@ class Listeners:
         return port
 
     def listen_at(self, path: Path) -> socket.socket:
-        """Listen on a Unix socket; one that a dead server left is removed."""
+        """Listen on a Unix socket; one that a dead server left is removed.
+
+        Raises:
+            PathTaken: there is something else.
+
+        """
         if not hasattr(socket, "AF_UNIX"):
             raise ValueError("this system has no Unix sockets")
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            if is_abandoned(path):
-                path.unlink()
-            sock.bind(str(path))
-            self.path = path
-            sock.listen(BACKLOG)
+            with locked(path.parent):
+                if is_abandoned(path):
+                    path.unlink()
+                sock.bind(str(path))
+                # The handler's module may change the current folder.
+                self.path, self.identity = path.absolute(), identity_of(path)
+                sock.listen(BACKLOG)
         except BaseException:
             sock.close()
             raise
@@ -149,16 +190,75 @@ def addresses_of(host: str) -> list[tuple[socket.AddressFamily, str]]:
     return [*found]
 
 
+def options_of(sock: socket.socket) -> list[tuple[int, int]]:
+    """What sockets need to be bound to the address of this one as well."""
+    options = [(socket.SOL_SOCKET, socket.SO_REUSEADDR)]
+    options.append((socket.SOL_SOCKET, socket.SO_REUSEPORT))
+    if sock.family == socket.AF_INET6:
+        options.append((socket.IPPROTO_IPV6, socket.IPV6_V6ONLY))
+    return options
+
+
+class PathTaken(OSError):
+    """There is something at the path of a Unix socket; the text is for the user."""
+
+
 def is_abandoned(path: Path) -> bool:
-    """Whether there is a socket at which nobody listens."""
+    """Whether there is a socket at which nobody listens.
+
+    Raises:
+        PathTaken: there is something else.
+
+    """
     try:
-        if not stat.S_ISSOCK(path.stat().st_mode):
-            return False
+        mode = path.lstat().st_mode
     except FileNotFoundError:
         return False
+    if not stat.S_ISSOCK(mode):
+        raise PathTaken("Address already in use by a file that is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # a server may be too busy to let us in
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             return True
-    return False
+        except FileNotFoundError:  # it has just gone
+            return False
+        except BlockingIOError:
+            pass
+    raise PathTaken("Address already in use by a server that is running")
+
+
+def identity_of(path: Path) -> tuple[int, ...] | None:
+    """What tells the file at a path from others that are there later; ``None`` if
+    there is none. The number of an inode may be given to the next file."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other servers from changing sockets in a folder meanwhile, if possible:
+    two that start at once might find the same dead socket, or each other's socket
+    before anybody listens there."""
+    import fcntl
+
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # one may use what is in a folder that one may not read
+        yield
+        return
+    try:
+        deadline = time.monotonic() + LOCK_TIMEOUT
+        while time.monotonic() < deadline:  # somebody else may hold it for ever
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                time.sleep(0.01)
+        yield
+    finally:
+        os.close(descriptor)

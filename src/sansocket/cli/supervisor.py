@@ -8,44 +8,47 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import multiprocessing
-import signal
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from .log import set_up_logging
-from .server import serve_here
+from .ending import LAST, NOTICE, Remaining
 from .values import CommandError
+from .worker import HURRY, STOP, WHO, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Sequence
-    from multiprocessing.connection import Connection
+    from collections.abc import Callable, Coroutine
+    from typing import Any
 
+    from .ending import Ending
     from .settings import Settings
     from .sockets import Listeners
 
-__all__ = ["supervise"]
+__all__ = ["GRACE", "supervise"]
 
 logger = logging.getLogger("sansocket.serve")
 
-PROCESSES = multiprocessing.get_context("spawn")
-READY = ""  # what a worker reports when it serves; other text says what is wrong
-SHORT_LIFE = 1.0  # seconds; a worker that lives no longer is replaced after as long
+# Seconds until a worker is replaced that died: at once, then later each time.
+DELAYS = (0, 0.5, 1, 2, 4, 8, 16, 30)
+STEADY = 10.0  # seconds; after a life as long as that, delays begin again
 GRACE = 5.0  # seconds beyond what workers allow themselves to stop
+ANSWER = 0.5  # seconds for workers to say who they wait for
 
 
 def supervise(
-    settings: Settings, listeners: Listeners, announce: Callable[[], None]
+    settings: Settings,
+    listeners: Listeners,
+    announce: Callable[[], None],
+    ending: Ending,
 ) -> None:
-    """Run workers until SIGINT or SIGTERM.
+    """Run workers until asked to stop.
 
     Args:
         settings: what to do.
         listeners: where to listen.
-        announce: called once all workers serve.
+        announce: called once workers serve.
+        ending: tells when to stop.
 
     Raises:
         CommandError: if they cannot start.
@@ -53,7 +56,8 @@ def supervise(
     """
     if settings.reload:
         require_watchfiles()
-    asyncio.run(Supervisor(settings, listeners, announce).run())
+    ending.hold()
+    asyncio.run(Supervisor(settings, listeners, announce, ending).run())
 
 
 def require_watchfiles() -> None:
@@ -74,131 +78,184 @@ def require_watchfiles() -> None:
 class Supervisor:
     """Starts workers, replaces those that die, and stops them all.
 
+    Each has a place, with a task that sees to it that somebody serves there.
     Arguments are those of ``supervise()``.
     """
 
     def __init__(
-        self, settings: Settings, listeners: Listeners, announce: Callable[[], None]
+        self,
+        settings: Settings,
+        listeners: Listeners,
+        announce: Callable[[], None],
+        ending: Ending,
     ) -> None:
         self.settings = settings
         self.listeners = listeners
         self.announce = announce
+        self.ending = ending
         self.announced = False
-        self.workers: list[Worker] = []
-        self.stopping = False
-        self.changed: asyncio.Future[Path] | None = None  # a file of the user's
+        # Whether any worker was ready, ever and since the code changed.
+        self.served = self.serves = False
+        self.starting: set[int] = set()  # places whose first worker has not begun
+        self.workers: set[Worker] = set()
+        self.ready: set[Worker] = set()
 
     async def run(self) -> None:
-        """Run until a signal comes."""
-        loop = asyncio.get_running_loop()
-        self.asked: asyncio.Future[None] = loop.create_future()
-        loop.add_signal_handler(signal.SIGINT, self.signalled)
-        loop.add_signal_handler(signal.SIGTERM, self.signalled)
-        try:
-            while not self.stopping:
-                if self.settings.reload:
-                    self.changed = asyncio.ensure_future(self.next_change())
-                try:
-                    await self.start()
-                    await self.watch()
-                except CommandError as exc:
-                    await self.stop()
-                    await self.wait_for_better(exc)
-                await self.stop()
-        finally:
-            await self.stop()
-
-    def signalled(self) -> None:
-        """Pass a signal on: the first stops workers, the next cut connections off,
-        and then there is no more waiting for them."""
-        insisted = self.stopping
-        self.stopping = True
-        if not insisted:
-            self.asked.set_result(None)
-        for worker in self.workers:
-            worker.stop()
-
-    async def start(self) -> None:
-        """Start all workers.
+        """Run until asked to stop.
 
         Raises:
-            CommandError: if one cannot serve.
+            CommandError: if workers cannot start.
 
         """
-        count = range(self.settings.workers)
-        self.workers = [self.new_worker(number) for number in count]
+        self.asked, self.hurried = asyncio.Event(), asyncio.Event()
+        self.ending.attach(self.asked.set, self.hurry)
+        asked = asyncio.ensure_future(self.asked.wait())
+        while not asked.done():
+            await self.generation(asked)
+
+    def hurry(self) -> None:
+        """Let workers cut off what they wait for."""
+        self.asked.set()
+        self.hurried.set()
         for worker in self.workers:
-            await worker.started()
-        if not self.announced:
+            worker.tell(HURRY)
+
+    async def generation(self, asked: asyncio.Future[Any]) -> None:
+        """Let workers serve until asked to stop, or until the code changes.
+
+        Raises:
+            CommandError: if none of them can serve.
+
+        """
+        changed = self.spawn(self.next_change()) if self.settings.reload else None
+        self.serves = False
+        self.starting = {*range(self.settings.workers)}
+        places = [self.spawn(self.keep(number)) for number in sorted(self.starting)]
+        also = [asked] if changed is None else [asked, changed]
+        try:
+            await first_of(*places, *also)
+            if changed is not None and changed.done():
+                logger.warning("%s changed: restarting", changed.result())
+        finally:
+            for place in places:
+                place.cancel()
+            problems = await asyncio.gather(*places, return_exceptions=True)
+            await self.stop()
+        for problem in problems:
+            if asked.done() or isinstance(problem, asyncio.CancelledError):
+                continue
+            assert isinstance(problem, Exception)
+            if changed is None or changed.done():
+                raise problem
+            if not isinstance(problem, CommandError):
+                raise problem
+            logger.error("%s; waiting for a change", problem)
+            await first_of(*also)
+            if changed.done():
+                changed.result()
+            return
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
+        return asyncio.ensure_future(work)
+
+    async def keep(self, number: int) -> None:
+        """Keep a worker at a place, however often it dies.
+
+        Raises:
+            CommandError: if it cannot serve, and no other could since the code
+                changed.
+
+        """
+        clock = asyncio.get_running_loop().time
+        failures = 0
+        while True:
+            born = clock()
+            problem = await self.live(number)
+            failures = 0 if clock() - born >= STEADY else failures
+            delay = DELAYS[min(failures, len(DELAYS) - 1)]
+            failures += 1
+            if delay and self.ready:
+                self.listeners.retire(number)
+            when = f" in {delay:g} s" if delay else ""
+            logger.warning("%s; another one starts%s", problem, when)
+            self.begun(number)
+            await asyncio.sleep(delay)
+
+    async def live(self, number: int) -> str:
+        """Let a worker serve until it ends; tell what happened.
+
+        Raises:
+            CommandError: as ``keep()``.
+
+        """
+        try:
+            worker = Worker(self.settings, self.listeners.of_worker(number))
+        except OSError as exc:
+            if not self.served:
+                raise CommandError(f"cannot start a worker: {exc}") from exc
+            return f"cannot start a worker: {exc}"
+        self.workers.add(worker)
+        problem = await asyncio.shield(worker.begun)
+        if problem == "":
+            self.served = self.serves = True
+            self.ready.add(worker)
+            self.begun(number)
+        await asyncio.shield(worker.ended)
+        self.workers.discard(worker)
+        self.ready.discard(worker)
+        if problem:
+            if not self.serves:
+                raise CommandError(problem)
+            return f"{worker} cannot serve: {problem}"
+        fate = f"{worker} ended with {worker.fate()}"
+        if problem is None:
+            fate += " before it was ready"
+            if not self.served:
+                raise CommandError(fate)
+        return fate
+
+    def begun(self, number: int) -> None:
+        """Tell users where to connect once each place has had its worker."""
+        self.starting.discard(number)
+        if not self.announced and self.served and not self.starting:
             self.announced = True
             self.announce()
 
-    def new_worker(self, number: int) -> Worker:
-        return Worker(self.settings, self.listeners.of_worker(number))
-
-    async def watch(self) -> None:
-        """Replace workers that die, until there is a signal or a change."""
-        while not self.stopping:
-            events = [worker.ended for worker in self.workers]
-            await self.first_of(*events)
-            if self.changed is not None and self.changed.done():
-                logger.warning("%s changed: restarting", self.changed.result())
-                return
-            for number, worker in enumerate(self.workers):
-                if worker.ended.done() and not self.stopping:
-                    await self.replace(number)
-
-    async def replace(self, number: int) -> None:
-        """Start another worker for one that died.
-
-        Raises:
-            CommandError: if it cannot serve.
-
-        """
-        dead = self.workers[number]
-        logger.warning("%s; another one starts", dead)
-        if dead.lifetime < SHORT_LIFE:
-            await self.first_of(timeout=SHORT_LIFE)
-        if not self.stopping:
-            worker = self.workers[number] = self.new_worker(number)
-            await worker.started()
-
-    async def wait_for_better(self, exc: CommandError) -> None:
-        """Wait for a change to the code that did not start.
-
-        Raises:
-            CommandError: the same, if nobody will change it.
-
-        """
-        if self.stopping:
-            return
-        if self.changed is None or self.changed.done():
-            raise exc
-        logger.error("%s; waiting for a change", exc)
-        await self.first_of()
+    # --- the end
 
     async def stop(self) -> None:
         """Stop all workers, and wait for them; those that hang are killed."""
         for worker in self.workers:
-            worker.stop()
-        ended = [worker.ended for worker in self.workers if not worker.ended.done()]
-        if ended:
-            timeout = 2 * self.settings.close_timeout + GRACE
-            _, hanging = await asyncio.wait(ended, timeout=timeout)
-            if hanging:
-                for worker in self.workers:
-                    worker.process.kill()
-                await asyncio.wait(hanging)
-        self.workers = []
+            worker.tell(STOP)
+        ended = asyncio.gather(*(worker.ended for worker in self.workers))
+        hurried = asyncio.ensure_future(self.hurried.wait())
+        timeout = 2 * self.settings.close_timeout + LAST + GRACE
+        if not await first_of(ended, hurried, timeout=NOTICE):
+            if self.asked.is_set():
+                self.spawn(self.say_who_remains())
+            await first_of(ended, hurried, timeout=timeout)
+        if not await first_of(ended, timeout=LAST + GRACE if hurried.done() else 0):
+            for worker in self.workers:
+                worker.process.kill()
+            await ended
+        hurried.cancel()
+        self.workers.clear()
+        self.ready.clear()
 
-    async def first_of(
-        self, *events: asyncio.Future[int], timeout: float | None = None
-    ) -> None:
-        """Wait for the first of some events, or a signal, or a change."""
-        also = [self.asked] if self.changed is None else [self.asked, self.changed]
-        await asyncio.wait(
-            [*events, *also], timeout=timeout, return_when=asyncio.FIRST_COMPLETED
-        )
+    async def say_who_remains(self) -> None:
+        """Ask all workers for whom they wait, and tell."""
+        asked = [worker for worker in self.workers if not worker.ended.done()]
+        for worker in asked:
+            worker.tell(WHO)
+        await asyncio.wait([worker.ended for worker in asked], timeout=ANSWER)
+        total = Remaining()
+        for worker in asked:
+            if not worker.ended.done():
+                total += worker.remaining or Remaining(silent=1)
+        if (text := str(total)) and not self.hurried.is_set():
+            logger.warning("%s", text)
+
+    # --- the code
 
     async def next_change(self) -> Path:
         """Wait until a Python file near the handler changes."""
@@ -213,97 +270,12 @@ class Supervisor:
         raise CommandError(f"cannot watch {folder}")
 
 
-class Worker:
-    """A process that serves.
-
-    Args:
-        settings: what to do.
-        sockets: where to listen.
-
-    Attributes:
-        process: the process.
-        ended: its exit status, once it has one.
-
-    """
-
-    def __init__(self, settings: Settings, sockets: Sequence[socket.socket]) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.ended: asyncio.Future[int] = self.loop.create_future()
-        self.report, theirs = PROCESSES.Pipe(duplex=False)
-        self.process = PROCESSES.Process(target=work, args=(settings, sockets, theirs))
-        # Ctrl-C goes to all processes of the terminal. It is for us alone, from the
-        # first moment on: what is blocked here stays so in the new process.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self.process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        theirs.close()
-        self.born = self.loop.time()
-        self.lifetime = 0.0
-        self.loop.add_reader(self.process.sentinel, self.collect)
-
-    def __str__(self) -> str:
-        status = self.ended.result()
-        how = f"signal {-status}" if status < 0 else f"status {status}"
-        return f"worker {self.process.pid} ended with {how}"
-
-    async def started(self) -> None:
-        """Wait until it serves.
-
-        Raises:
-            CommandError: if it cannot.
-
-        """
-        told = asyncio.Event()
-        self.loop.add_reader(self.report.fileno(), told.set)
-        await told.wait()
-        self.loop.remove_reader(self.report.fileno())
-        try:
-            problem = self.report.recv_bytes().decode()
-        except EOFError:
-            await self.ended
-            problem = str(self)
-        finally:
-            self.report.close()
-        if problem != READY:
-            raise CommandError(problem)
-
-    def stop(self) -> None:
-        """Tell it to stop, or to hurry if it is stopping."""
-        if self.process.is_alive():
-            self.process.terminate()
-
-    def collect(self) -> None:
-        """Take note of its end."""
-        self.loop.remove_reader(self.process.sentinel)
-        self.process.join()
-        self.lifetime = self.loop.time() - self.born
-        assert self.process.exitcode is not None
-        self.ended.set_result(self.process.exitcode)
-
-
-def work(
-    settings: Settings, sockets: Sequence[socket.socket], report: Connection
-) -> None:
-    """What a worker does: serve, and report once whether that works."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    set_up_logging(settings.verbose)
-    # Two changes of the same size within a second would give what was compiled first.
-    sys.dont_write_bytecode = sys.dont_write_bytecode or settings.reload
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def tell(text: str) -> None:
-        report.send_bytes(text.encode())
-        report.close()
-
-    try:
-        serve_here(settings, sockets, lambda: tell(READY), parent.sentinel)
-    except CommandError as exc:
-        tell(str(exc))
-        sys.exit(1)
+async def first_of(*events: asyncio.Future[Any], timeout: float | None = None) -> bool:
+    """Wait for the first of some events; tell whether there was one in time."""
+    done, _ = await asyncio.wait(
+        events, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+    )
+    return bool(done)
 
 
 def folder_of(handler: str) -> Path:

@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import logging
 import os
+import select
+import socket
 import sys
 import threading
 from itertools import groupby
@@ -67,6 +69,7 @@ class Pipe:
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
+        self.wake, self.woken = socket.socketpair()
         # What is not UTF-8 in the locale must not end the program.
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
@@ -90,22 +93,53 @@ class Pipe:
             yield last
 
     async def data(self) -> AsyncIterator[bytes]:
-        """What comes from standard input, in pieces."""
+        """What comes from standard input, in pieces.
+
+        Raises:
+            OSError: it cannot be read.
+
+        """
         loop = asyncio.get_running_loop()
-        pieces: asyncio.Queue[bytes] = asyncio.Queue()
+        pieces: asyncio.Queue[bytes | OSError] = asyncio.Queue()
         room = threading.Semaphore()  # for one piece at a time
 
         def read() -> None:
-            piece = b"-"
+            piece: bytes | OSError = b"-"
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 while piece and room.acquire():
-                    piece = read_piece()
+                    piece = self.read_piece()
                     loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
         threading.Thread(target=read, daemon=True).start()
         while piece := await pieces.get():
+            if isinstance(piece, OSError):
+                raise piece
             room.release()
             yield piece
+
+    def finish(self) -> bool:
+        """Take what has been written to standard input so far for all of it; tell
+        whether that is possible."""
+        if self.interactive or sys.platform == "win32":
+            return False
+        self.wake.send(b"-")
+        return True
+
+    def read_piece(self) -> bytes | OSError:
+        """Wait for something from standard input; nothing at its end.
+
+        Not by ``sys.stdin``, whose lock the thread would hold when the program ends.
+        """
+        try:
+            if sys.platform != "win32":  # where only sockets can be waited for
+                woken = self.woken.fileno()
+                ready, _, _ = select.select([0, woken], [], [])
+                if 0 not in ready:
+                    return b""
+            return os.read(0, READ_SIZE)
+        except OSError as exc:
+            # A terminal that is gone is one that has ended.
+            return b"" if self.interactive else exc
 
     def receive(self, message: Data) -> None:
         """Show a message."""
@@ -121,7 +155,9 @@ class Pipe:
 
     def tell(self, text: str) -> None:
         """Say something to the user."""
-        print(text, file=sys.stderr, flush=True)
+        if sys.stderr is not None:  # print() would take standard output
+            with contextlib.suppress(OSError):
+                print(text, file=sys.stderr, flush=True)
 
 
 class Terminal(Pipe):
@@ -220,17 +256,6 @@ class Prompt(Terminal):
         text = self.toolkit.formatted_text.FormattedText(self.unprinted)
         self.unprinted = []
         self.toolkit.print_formatted_text(text, style=self.style, end="")
-
-
-def read_piece() -> bytes:
-    """Wait for something from standard input; nothing at its end.
-
-    Not by ``sys.stdin``, whose lock the thread would hold when the program ends.
-    """
-    try:
-        return os.read(0, READ_SIZE)
-    except OSError:  # a terminal that is gone
-        return b""
 
 
 def log_to_standard_error() -> None:

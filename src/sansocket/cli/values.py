@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
+import os
 import re
+import sys
 
 __all__ = [
     "CommandError",
+    "drop_output",
     "parse_count",
     "parse_header",
     "parse_interval",
@@ -16,6 +20,7 @@ __all__ = [
     "parse_seconds",
     "parse_size",
     "parse_timeout",
+    "say",
 ]
 
 UNITS = {"": 0, "K": 10, "M": 20, "G": 30}  # powers of two
@@ -26,6 +31,20 @@ HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\
 
 class CommandError(Exception):
     """The command cannot do its work; the text is for the user."""
+
+
+def say(text: str) -> None:
+    """Print on standard output; if nobody reads that any more, it does not matter."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        drop_output()
+
+
+def drop_output() -> None:
+    """Let nothing go to standard output any more, not even what waits in its buffer."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parse_size(text: str) -> int | None:
