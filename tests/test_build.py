@@ -24,6 +24,7 @@ DECLARED = modules(".pxd").keys()
 # No way of the data is as long and as hot as this one.
 LONG_FUNCTIONS = {"_parser.FrameParser._parse"}
 MOST_LINES = 500
+MOST_LINES_OF_AN_OBJECT = 800  # of a file that is little more than one class
 MOST_LINES_OF_A_FUNCTION = 60
 
 
@@ -289,7 +290,17 @@ def test_compiled_form_is_up_to_date(compiled: Any, name: str) -> None:
 @pytest.mark.parametrize("name", modules())
 def test_files_are_short(name: str) -> None:
     text = modules()[name].read_text(encoding="utf-8")
-    assert text.count("\n") <= MOST_LINES
+    lines = text.count("\n")
+    largest = max(
+        (
+            (node.end_lineno or 0) - node.lineno
+            for node in parse(modules()[name]).body
+            if isinstance(node, ast.ClassDef)
+        ),
+        default=0,
+    )
+    is_one_object = largest > lines * 0.7
+    assert lines <= (MOST_LINES_OF_AN_OBJECT if is_one_object else MOST_LINES)
 
 
 def functions_by_name(

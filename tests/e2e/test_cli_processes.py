@@ -32,7 +32,7 @@ async def handler(websocket):
         await websocket.send(message)
 """
 VALUE = "NOTHING = None\n"
-WRONG = "must be a coroutine function, called with the connection, but"
+WRONG = "must be a coroutine function of connection,"
 UNFIT = """
 def plain(websocket): pass
 async def generates(websocket): yield
@@ -84,16 +84,24 @@ def test_a_handler_of_ones_own(serve: Serve, folder: Path) -> None:
         ("app.deeper:handler", "there is no module app.deeper"),
         ("app:other", "module app has no other"),
         ("app:handler.deeper", "module app has no handler.deeper"),
-        ("app:NOTHING", f"app:NOTHING {WRONG} it is None"),
-        ("app:plain", f"app:plain {WRONG} it is a plain function: write 'async def'"),
-        ("app:generates", f"app:generates {WRONG} it is an asynchronous generator"),
-        ("app:Class", f"app:Class {WRONG} it is a class"),
+        ("app:NOTHING", f"app:NOTHING {WRONG} not None"),
+        (
+            "app:plain",
+            f"app:plain {WRONG} but plain() is a plain function that returns nothing; "
+            "write 'async def'",
+        ),
+        (
+            "app:generates",
+            f"app:generates {WRONG} but generates() is an asynchronous generator; "
+            "write 'async def'",
+        ),
+        ("app:Class", f"app:Class {WRONG} but the class Class takes ()"),
         (
             "app:Class.method",
-            f"app:Class.method {WRONG} it takes the arguments (self, websocket)",
+            f"app:Class.method {WRONG} but Class.method() takes (self, websocket)",
         ),
-        ("app:older", f"app:older {WRONG} it takes the arguments (websocket, path)"),
-        ("app:nothing", f"app:nothing {WRONG} it takes the arguments ()"),
+        ("app:older", f"app:older {WRONG} but older() takes (websocket, path)"),
+        ("app:nothing", f"app:nothing {WRONG} but nothing() takes ()"),
         ("exits:handler", "module exits cannot be imported: SystemExit(3)"),
         (
             "interrupts:handler",

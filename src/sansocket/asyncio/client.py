@@ -271,15 +271,7 @@ class connect:
         **kwargs: Any,
     ) -> None:
         limits = take(kwargs, CLIENT_LIMITS)
-        unix = kwargs.get("unix", False)
-        names = loop_arguments(f"create_{'unix_' if unix else ''}connection")
-        _options.check_names(
-            "unix_connect" if unix else "connect",
-            connect,
-            kwargs,
-            {"unix", *PROXY_TLS, *names},
-            CLIENT_LIMITS,
-        )
+        _check_names(kwargs)
         _options.check_class(create_connection, ClientConnection, ("protocol",))
         _options.check(_options.CLIENT_RULES, uri=uri)
         self._uri = parse_uri(uri)
@@ -317,6 +309,8 @@ class connect:
             process_exception=process_exception,
             reconnect_delays=reconnect_delays,
             max_redirects=max_redirects,
+            on_reconnect=on_reconnect,
+            stable_after=stable_after,
         )
         self._headers = additional_headers
         self._user_agent = user_agent_header
@@ -457,6 +451,19 @@ class connect:
             connection.transport.abort()
             raise
         return connection
+
+
+def _check_names(kwargs: dict[str, Any]) -> None:
+    """Refuse further arguments of ``connect()`` that nobody knows."""
+    unix = kwargs.get("unix", False)
+    names = loop_arguments(f"create_{'unix_' if unix else ''}connection")
+    _options.check_names(
+        "unix_connect" if unix else "connect",
+        connect,
+        kwargs,
+        {"unix", *PROXY_TLS, *names},
+        CLIENT_LIMITS,
+    )
 
 
 def unix_connect(

@@ -44,12 +44,14 @@ class Connection(Link):
         open_timeout: seconds for the opening handshake; ``None`` for no limit.
         ping_interval: seconds between pings that keep the connection alive; ``None``
             for none.
-        ping_timeout: seconds for any byte to come after such a ping, else the
-            connection fails with 1011; ``None`` for no limit.
+        ping_timeout: seconds after such a ping in which the peer must send a byte, or
+            accept bytes that were pending, else the connection fails with 1011;
+            ``None`` for no limit.
         close_timeout: seconds for the peer to end the connection once it should;
             ``None`` for no limit.
         max_queue: messages that may wait to be received until reading pauses, or a
-            pair of a high and a low mark; ``None`` for no limit.
+            pair of a high and a low mark; ``None`` for no limit. It never pauses
+            while they are smaller than 64 KiB together.
         write_limit: bytes that may wait to be written until ``send()`` waits, or a
             pair of a high and a low mark.
         on_open: called with the connection once it is open. So are the next ones, and

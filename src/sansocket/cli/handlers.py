@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
-import inspect
 import itertools
 import operator
 import re
@@ -13,6 +11,7 @@ import traceback
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from .._options import check_handler
 from ..asyncio import broadcast
 from .ending import Interrupted
 from .values import CommandError
@@ -56,9 +55,10 @@ def load_handler(name: str) -> Handler:
         handler: Handler = operator.attrgetter(path)(imported)
     except AttributeError:
         raise CommandError(f"module {module} has no {path}") from None
-    if problem := what_is_wrong(handler):
-        raise CommandError(f"{name} must be a coroutine function, called with the "
-                           f"connection, but it {problem}")  # fmt: skip
+    try:
+        check_handler(name, handler)
+    except TypeError as exc:
+        raise CommandError(str(exc)) from None
     return handler
 
 
@@ -82,39 +82,6 @@ def import_module(name: str) -> Any:
         raise CommandError(
             f"module {name} cannot be imported: {said or type(exc).__name__}"
         ) from None
-
-
-def what_is_wrong(handler: object) -> str | None:
-    """Why this is no handler; ``None`` if it is one."""
-    if not callable(handler):
-        return f"is {handler!r:.40}"
-    if isinstance(handler, type):
-        return "is a class"
-    try:
-        # What it wraps may be called with other arguments.
-        signature = inspect.signature(handler, follow_wrapped=False)
-    except (TypeError, ValueError):  # some functions in C have none
-        return None
-    try:
-        signature.bind(None)
-    except TypeError:
-        return f"takes the arguments {signature}"
-    if is_coroutine_function(handler):
-        return None
-    if inspect.isasyncgenfunction(handler):
-        return "is an asynchronous generator"
-    # What decorators make may be a plain function that returns a coroutine.
-    if inspect.isfunction(handler) and not hasattr(handler, "__wrapped__"):
-        return "is a plain function: write 'async def'"
-    return None
-
-
-def is_coroutine_function(handler: Any) -> bool:
-    """Whether a call makes a coroutine, of a function or of an object."""
-    while isinstance(handler, functools.partial):
-        handler = handler.func
-    call = getattr(type(handler), "__call__", None)  # noqa: B004 - to look at it
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
 
 
 async def echo(connection: ServerConnection) -> None:
