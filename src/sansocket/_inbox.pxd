@@ -9,6 +9,7 @@ cdef class Inbox:
     cdef Py_ssize_t _bytes
     cdef double _high
     cdef Py_ssize_t _low
+    cdef bint _drops
     cdef int _first_opcode
     cdef bytes _first
     cdef object _others

@@ -46,6 +46,7 @@ class Inbox:
         self._opcode = 0  # of the message whose frames are in _parts
         self._parts: list[bytes] = []
         self._decoder: IncrementalDecoder | None = None  # of what is taken in parts
+        self._drops = False  # whether a message was lost
         self.taken = 0
         self.in_parts = False
 
@@ -75,10 +76,11 @@ class Inbox:
             self._enqueue(self._opcode, data)
 
     def _enqueue(self, opcode: int, data: bytes) -> None:
+        if self._drops or (self.size and self.is_full()):
+            self._drops = True  # the rest, too: what is received has no gaps
+            return
         if self.size == 0:
             self._first_opcode, self._first = opcode, data
-        elif self.is_full():
-            return
         else:
             if self._others is None:
                 self._others = deque()

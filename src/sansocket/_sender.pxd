@@ -23,6 +23,7 @@ cdef class FrameSender(FrameParser):
     cdef bint _sending_compressed
     cdef bytes _pong
     cdef Py_ssize_t _pong_at
+    cdef bint _pong_held
 
     cdef uint64_t _bytes_sent
     cdef uint64_t _frames_sent

@@ -60,6 +60,7 @@ class FrameSender(FrameParser):
         self._sending_compressed = False  # whether that message is
         self._pong: bytes | None = None  # payload of the pong that is still unsent
         self._pong_at = 0  # its place in _writes
+        self._pong_held = False  # whether it waits until the peer takes more
         self._bytes_sent = 0
         self._frames_sent = 0
         self._messages_sent = 0
@@ -170,13 +171,13 @@ class FrameSender(FrameParser):
 
     def _take_writes(self) -> list[bytes]:
         writes = self._writes
-        if not writes and self._pong is None:
+        if not writes and (self._pong is None or self._pong_held):
             return []
         if self._pong is not None:
-            if self._pong_at < 0:
-                self._send_pong_due()
-            else:
+            if self._pong_at >= 0:
                 self._build_pong()
+            elif not self._pong_held:
+                self._send_pong_due()
         self._writes = []
         return writes
 
@@ -349,7 +350,7 @@ class FrameSender(FrameParser):
             return
         if self._pong is None:
             self._pong_at = -1
-            if self._is_straight():
+            if not self._pong_held and self._is_straight():
                 self._pong_at = len(self._writes)
                 self._writes.append(None)
         self._pong = data

@@ -356,7 +356,7 @@ class Protocol(ConnectionStatus):
         fail the connection if something is wrong."""
         try:
             self._parse(limit)
-            if self._pong is not None:
+            if self._pong is not None and not self._pong_held:
                 self._send_pong_due()
         except Exception as exc:
             self._fail_for(exc)

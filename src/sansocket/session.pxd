@@ -15,7 +15,7 @@ cdef class Session(Outbox):
     cdef readonly object request
     cdef readonly object response
     cdef readonly bint reading
-    cdef public bint stuck
+    cdef bint _stuck
     cdef readonly object transport
     cdef readonly double deadline
     cdef readonly object timed_out

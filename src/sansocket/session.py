@@ -86,6 +86,7 @@ class Session(Outbox):
         reading: whether to read from the network.
         stuck: to be set by the driver: whether bytes wait because the peer does not
             take them. If it takes none it is given up, though nothing is read from it.
+            Of the pongs to it only the latest is kept.
         transport: what is to become of the TCP connection.
         deadline: when ``handle_timeout()`` is due; infinite if never.
         was_open: whether the opening handshake has succeeded.
@@ -111,7 +112,7 @@ class Session(Outbox):
         self.request: Request | None = None
         self.response: Response | None = None
         self.reading = True
-        self.stuck = False
+        self._stuck = False
         self.transport = Transport.KEEP
         self.deadline = _NEVER
         self.timed_out: str | None = None
@@ -139,6 +140,15 @@ class Session(Outbox):
     def closed(self) -> bool:
         """Whether the connection is closed and all messages were taken."""
         return self._is_closed()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether bytes wait because the peer does not take them."""
+        return self._stuck
+
+    @stuck.setter
+    def stuck(self, stuck: bool) -> None:
+        self._stuck = self.protocol._pong_held = stuck
 
     @property
     def ready(self) -> bool:
@@ -171,16 +181,14 @@ class Session(Outbox):
         self._liveness.heard()
         if not self._inbox.size and not (self._inbox.in_parts and not self._wanted):
             self._read_one(now)
-        elif (
-            self._inbox.in_parts
-            or self.protocol._state != _OPEN
-            or self.protocol._unread() > _MOST_UNREAD
-        ):
+        elif self._inbox.in_parts or self.protocol._state != _OPEN:
             self._look_ahead(now)
             if self._inbox.in_parts:
                 self.reading = False
         elif self._look_ahead_at == _NEVER:
             self._look_ahead_at = now + _LOOK_AHEAD
+        if self.protocol._unread() > _MOST_UNREAD:
+            self._look_ahead(now)
         self._settle(now)
 
     def receive_eof(self, now: float) -> None:
@@ -218,7 +226,7 @@ class Session(Outbox):
             self._time_out("opening")
         elif now >= self._close_by:
             self._time_out("closing")
-        elif (self.reading or self.stuck) and now >= self._liveness.give_up_at:
+        elif (self.reading or self._stuck) and now >= self._liveness.give_up_at:
             self.timed_out = "keepalive"
             self._liveness.stop()
             self.protocol.fail(CloseCode.INTERNAL_ERROR, "no answer to a ping")
@@ -393,8 +401,11 @@ class Session(Outbox):
     def _taken(self, now: float) -> None:
         """The application has got something."""
         self._wanted = self._part_wanted = False
-        if self._inbox.is_low():
-            self._resume(now)
+        if not self.reading and self._inbox.is_low():
+            if not self._inbox.in_parts:
+                self._look_ahead(now)  # what was read already comes first
+            if not self._inbox.is_full():
+                self._resume(now)
 
     def _refuse_text(self, now: float) -> bool:
         """Fail for text that is not UTF-8, which nobody has checked as it came. What is
@@ -440,7 +451,7 @@ class Session(Outbox):
             frame = event
             opcode = frame.opcode
             data = _kernels.as_bytes(frame.data)
-            if opcode == 0x9:
+            if opcode == 0x9 and not self._stuck:
                 # Or a later pong would replace this one.
                 self._writes += self.protocol._take_writes()
             elif opcode == 0xA:
@@ -487,7 +498,7 @@ class Session(Outbox):
             self._close_by,
             self._look_ahead_at,
             self._liveness.ping_at,
-            self._liveness.give_up_at if self.reading or self.stuck else _NEVER,
+            self._liveness.give_up_at if self.reading or self._stuck else _NEVER,
         )
 
     def _expect_end(self, now: float) -> None:

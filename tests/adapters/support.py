@@ -82,14 +82,14 @@ class Raw:
         return await self.reader.read()
 
 
-async def raw(server: Any) -> Raw:
+async def raw(server: Any, tls: ssl.SSLContext | None = None) -> Raw:
     """Connect, and send nothing."""
-    return Raw(*await asyncio.open_connection("127.0.0.1", port_of(server)))
+    return Raw(*await asyncio.open_connection("127.0.0.1", port_of(server), ssl=tls))
 
 
-async def opened(server: Any) -> Raw:
+async def opened(server: Any, tls: ssl.SSLContext | None = None) -> Raw:
     """Connect, and shake hands."""
-    peer = await raw(server)
+    peer = await raw(server, tls)
     peer.send(request_bytes())
     head = await peer.read_head()
     assert head.startswith(b"HTTP/1.1 101 "), head

@@ -28,7 +28,7 @@ from tests.core.support import (
     request_bytes,
 )
 
-from .support import Raw, Run, echo, opened, raw, serving, until
+from .support import Contexts, Raw, Run, echo, opened, raw, serving, until
 
 SHORT = 0.05  # seconds: of any deadline
 PATIENCE: Any = {
@@ -88,15 +88,37 @@ async def send_for_ever(peer: Raw, data: bytes, connection: ServerConnection) ->
 
 
 class TestNeverReads:
-    @pytest.mark.parametrize("first", [FIN | PING, FIN | BINARY])
-    def test_sec_07_what_has_to_be_answered(self, run: Run, first: int) -> None:
-        """SEC-07: neither pongs nor echoes pile up, nor does what is not read."""
-        frames = masked(first, bytes(100)) * 500
+    def test_sec_07_echoes(self, run: Run) -> None:
+        """SEC-07: neither they pile up nor what is not read, and it is given up."""
+        frames = masked(FIN | BINARY, bytes(100)) * 500
 
         async def main() -> None:
             async with misbehaving() as (connection, peer):
                 stop_reading(peer)
                 await send_for_ever(peer, frames, connection)
+
+        run(main())
+
+    @pytest.mark.parametrize("secure", [False, True])
+    def test_sec_07_pongs(self, run: Run, contexts: Contexts, secure: bool) -> None:
+        """SEC-07: they do not pile up. It sends, so it is alive."""
+        frames = masked(FIN | PING, bytes(100)) * 500
+        tls = contexts if secure else (None, None)
+
+        async def main() -> None:
+            async with (
+                serving(ssl=tls[0], **PATIENCE) as (server, _),
+                await opened(server, tls[1]) as peer,
+            ):
+                (connection,) = server.connections
+                stop_reading(peer)
+                while connection.stats.bytes_received < 20_000_000:
+                    await peer.writer.drain()
+                    peer.send(frames)
+                    await asyncio.sleep(0)
+                assert connection.bytes_to_write < 2**18
+                assert connection.state is State.OPEN
+                peer.writer.transport.abort()
 
         run(main())
 

@@ -351,6 +351,19 @@ class TestPause:
         assert end.messages() == [LARGE.decode()] * 2
         assert end.session.close_exc.rcvd.code == 1000
 
+    def test_what_is_received_while_closing_has_no_gaps(
+        self, impl: Any, clock: Clock
+    ) -> None:
+        """Once a message is lost, all later ones are, though there is room again."""
+        end = server(impl, clock, max_queue=2)
+        texts = [bytes([65 + number]) * 65536 for number in range(5)]
+        for text in texts[:4]:
+            end.session.receive_data(masked(FIN | TEXT, text), clock.now)
+        end.session.close(clock.now)
+        assert end.session.next_message(clock.now) == texts[0].decode()
+        end.session.receive_data(masked(FIN | TEXT, texts[4]), clock.now)
+        assert end.messages() == [texts[1].decode()]
+
     def test_one_who_does_not_want_the_message_any_more(
         self, impl: Any, clock: Clock
     ) -> None:

@@ -1,10 +1,11 @@
 cimport cython
+from libc.stdint cimport uint64_t
 
 from ..protocol cimport Protocol
 from ..session cimport Session
 from ._waiter cimport Waiter
 
-cdef double NEVER, BATCHING, MOST_TIME
+cdef double NEVER, BATCHING, ANSWERING, MOST_TIME
 cdef Py_ssize_t LARGE, MOST_SENT, PER_MESSAGE, MOST_PEEKED
 cdef int MOST_STREAK
 cdef object _KEEP, _CLOSE
@@ -32,7 +33,7 @@ cdef class Link:
     cdef public object response
     cdef readonly object _loop
     cdef object _clock
-    cdef Py_ssize_t _write_high
+    cdef uint64_t _write_high
     cdef object _write_low
     cdef bytearray _buffer
     cdef Turn _turn
@@ -45,8 +46,8 @@ cdef class Link:
     cdef bint _inside
     cdef double _now
     cdef bint _flush_due
-    cdef unsigned long long _sent
-    cdef unsigned long long _flushed
+    cdef uint64_t _sent
+    cdef uint64_t _flushed
     cdef int _streak
     cdef double _wrote_at
     cdef bint _reads
@@ -76,16 +77,17 @@ cdef class Link:
         now=double,
         since=double,
         began=double,
-        sent="unsigned long long",
+        sent="uint64_t",
     )
     cdef bint _queued(self) except -1
     @cython.locals(turn=Turn)
     cdef _flush_soon(self)
-    @cython.locals(flushed="unsigned long long")
+    @cython.locals(flushed="uint64_t")
     cdef _flush(self)
     cdef _write(self, list writes, Py_ssize_t size)
     cdef _write_large(self, list writes)
     cdef _half_close(self)
+    cpdef _close_transport(self)
     cdef _steer_reading(self)
     cdef _set_timer(self, double deadline)
     cdef _look_for_progress(self)

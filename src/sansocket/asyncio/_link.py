@@ -50,15 +50,17 @@ LARGE = 65536  # bytes from which one more write costs less than a copy
 # Seconds that a peer gets to read why it failed where TLS allows no half-close.
 LINGER = 1.0
 
-# What is written within this many seconds of another write waits to be joined.
+# What is sent within this many seconds of another write waits to be joined; answers
+# wait for each other while more of the read is unread.
 BATCHING = 0.0005
+ANSWERING = 0.005
 # Seconds, and bytes, that may be sent before other tasks have their turn; a message
 # counts as PER_MESSAGE bytes more than it has.
 MOST_TIME = 0.005
 MOST_SENT = 262144
 MOST_STREAK = 64  # messages that are received before other tasks have their turn
 # Bytes above which nothing is read while the application is behind.
-MOST_PEEKED = 262144
+MOST_PEEKED = 65536
 PER_MESSAGE = 256
 
 # The values are weak: they hold connections, which hold their loops.
@@ -250,6 +252,7 @@ class Link:
         self._writing_paused = self.session.stuck = False
         self.session.handle_progress()
         self._wake_waiters()
+        self._flush_soon()  # not now: the transport may be in the middle of a write
         if self._on_message is not None:
             self._loop.call_soon(self._call_again)
 
@@ -374,17 +377,17 @@ class Link:
         """
         turn = self._turn
         now = self._clock()
-        since = self._wrote_at
+        since = self._wrote_at + BATCHING
         began = self._now
         if not self._inside:
             turn.begin(self._loop, now)
             began = turn.began
-        elif since < began and self.session._has_unread():
-            since = began
+        elif since < began + ANSWERING and self.session._has_unread():
+            since = began + ANSWERING
         sent = self.protocol._bytes_sent
         turn.sent += sent - self._sent + PER_MESSAGE
         self._sent = sent
-        if now - since >= BATCHING or sent - self._flushed >= self._write_high:
+        if now >= since or sent - self._flushed >= self._write_high:
             self._wrote_at = now
             self._flush()
         else:
@@ -434,7 +437,7 @@ class Link:
             self._steer_reading()
         if session.transport is not _KEEP:
             if session.transport is _CLOSE:
-                self.transport.close()
+                self._close_transport()
             else:
                 self.transport.abort()
 
@@ -480,12 +483,17 @@ class Link:
                 self.transport.write_eof()
             except OSError:  # the peer has reset the connection
                 self.transport.abort()
-        elif self.protocol.parser_exc is None:
-            self.transport.close()
+        elif self.protocol.close_rcvd is not None or not self.session.was_open:
+            self._close_transport()
         else:
             # To close while data comes in would reset the connection, and the peer
             # might never read the close code (RFC 6455, section 7.1.1).
-            self._loop.call_later(LINGER, self.transport.close)
+            self._loop.call_later(LINGER, self._close_transport)
+
+    def _close_transport(self) -> None:
+        """Close it, but once: TLS that is closed twice cannot be aborted any more."""
+        if not self.transport.is_closing():
+            self.transport.close()
 
     def _steer_reading(self) -> None:
         """Read on, or not."""
