@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
-import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,9 +16,12 @@ from pathlib import Path
 import pytest
 
 import sansocket
+from tests.children import Child, run
 
-TIMEOUT = 30.0  # seconds that nothing here should ever take
+TIMEOUT = 120.0  # seconds that nothing here should ever take
 GRACE = 2.0  # seconds to end when asked to
+# Where no system takes ports of its own accord, as it does for clients.
+PORTS = range(20_000, 32_000)
 
 
 def environment() -> dict[str, str]:
@@ -28,14 +32,21 @@ def environment() -> dict[str, str]:
 
 def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python to its end."""
-    return subprocess.run(
+    return run(
         [sys.executable, *arguments],
         env=environment(),
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
-        check=False,
     )
+
+
+def free_port() -> int:
+    """A port that nobody uses, nor will before a program listens on it."""
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 class Program:
@@ -45,7 +56,7 @@ class Program:
         self.log = ""  # what it wrote so far, or all if it has ended
         self._ended = False
         self._written = threading.Condition()
-        self.process = subprocess.Popen(
+        self.process = Child(
             [sys.executable, *arguments],
             cwd=folder,
             env=environment() | {"PYTHONUNBUFFERED": "1"},
@@ -54,7 +65,6 @@ class Program:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,  # so that all of its processes can be ended
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -90,11 +100,7 @@ class Program:
         with contextlib.suppress(subprocess.TimeoutExpired):
             # Sanic with workers hangs if it is asked in its first moments.
             self.process.wait(GRACE)
-        with contextlib.suppress(ProcessLookupError):
-            if sys.platform != "win32":
-                os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.kill()
-        self.process.wait(TIMEOUT)
+        self.process.end()
         self._reader.join(TIMEOUT)
         self.process.stdout.close()
 
