@@ -1,9 +1,13 @@
-"""Fixtures: the package in both of its forms."""
+"""Fixtures: the package in both of its forms. And what holds for all tests."""
 
 from __future__ import annotations
 
 import importlib
 import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -69,5 +73,44 @@ def impl(request: pytest.FixtureRequest) -> ModuleType:
     return module
 
 
-def pytest_report_header() -> str:
-    return f"forms of sansocket: {', '.join(FORMS)}"
+@pytest.fixture
+def socket_path() -> Iterator[str]:
+    """Where a Unix socket may be: the path of one is 100 bytes long at most."""
+    with tempfile.TemporaryDirectory(dir="/tmp" if os.name == "posix" else None) as at:
+        yield os.path.join(at, "socket")
+
+
+# Fixtures that need a program which pip does not install.
+APART = {"browser", "node_folder"}
+LEFT_OUT = (
+    "left out: what needs Chromium, Node or thousands of connections; run it with"
+)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    lines = [f"forms of sansocket: {', '.join(FORMS)}"]
+    if config.option.markexpr == "not apart":
+        lines.append(f"{LEFT_OUT}; `nox -s apart` runs it")
+    return lines
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if not APART.isdisjoint(getattr(item, "fixturenames", ())):
+        item.add_marker("apart")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a worker of pytest-xdist end with the process that started it.
+
+    Of its own accord it runs its test to the end, and that may never come.
+    """
+    if hasattr(config, "workerinput"):
+        arguments = (os.getppid(),)
+        threading.Thread(target=end_with, args=arguments, daemon=True).start()
+
+
+def end_with(parent: int) -> None:
+    """Wait for the end of the process that started this one, and end it, too."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
