@@ -78,7 +78,14 @@ def coverage(session: nox.Session) -> None:
 def e2e(session: nox.Session) -> None:
     """Test the command line: with websockets, Node's ws, Chromium, in a terminal."""
     session.install("-e", ".[dev]")
-    session.run("pytest", "tests/e2e", *session.posargs)
+    session.run("pytest", "-m", "", "tests/e2e", *session.posargs)
+
+
+@nox.session
+def apart(session: nox.Session) -> None:
+    """Run the tests that ``pytest`` leaves out: see the marker in pyproject.toml."""
+    session.install("-e", ".[dev]")
+    session.run("pytest", "-m", "apart", *session.posargs)
 
 
 SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
@@ -119,7 +126,7 @@ def sanitize(session: nox.Session) -> None:
             session.error(f"{call} gives no {symptom}: {output}")
     # Reports go to where pytest must not catch them: the process ends with them.
     session.run(
-        *("python", "-m", "pytest", "--capture=sys", "--timeout=600"),
+        *("python", "-m", "pytest", "-n", "0", "--capture=sys", "--timeout=600"),
         *(session.posargs or ["tests/core"]),
         env=env,
     )
