@@ -54,9 +54,9 @@ class Cost(NamedTuple):
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Let no other thread run meanwhile: what those of pytest-xdist allocate counts too.
+    """Let no other thread run: what those of pytest-xdist allocate would count, too.
 
-    Nor is garbage collected: what is freed in cycles would count as not held, by chance.
+    Nor is garbage collected: what is freed in cycles would count as not held.
     """
     interval, collecting = sys.getswitchinterval(), gc.isenabled()
     sys.setswitchinterval(3600)
