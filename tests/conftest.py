@@ -101,7 +101,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A worker of pytest-xdist would run its test to the end, and that may never come.
+    # A worker of pytest-xdist would run on for 15 seconds.
     if hasattr(config, "workerinput"):
         arguments = (os.getppid(),)
         threading.Thread(target=end_with, args=arguments, daemon=True).start()

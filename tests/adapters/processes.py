@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -20,8 +18,6 @@ from tests.children import Child, run
 
 TIMEOUT = 120.0  # seconds that nothing here should ever take
 GRACE = 2.0  # seconds to end when asked to
-# Where no system takes ports of its own accord, as it does for clients.
-PORTS = range(20_000, 32_000)
 
 
 def environment() -> dict[str, str]:
@@ -39,14 +35,6 @@ def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=TIMEOUT,
     )
-
-
-def free_port() -> int:
-    """A port that nobody uses, nor will before a program listens on it."""
-    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-    raise AssertionError("no port is free")
 
 
 class Program:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from .processes import TIMEOUT, Start, free_port
+from tests.ports import free_port
+
+from .processes import TIMEOUT, Start
 
 pytest.importorskip("sanic")
 pytestmark = pytest.mark.skipif(

@@ -49,7 +49,8 @@ def talk(process: Child) -> str:
         with pytest.raises(ConnectionClosed):
             client.recv(TIMEOUT)
     assert client.close_code == 1012
-    return log + process.stderr.read()
+    log += process.stderr.read()
+    return log
 
 
 def test_without_uvicorn() -> None:
