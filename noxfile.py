@@ -161,6 +161,14 @@ def torture(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Let clients come, misbehave and go, on both loops, and look what is left."""
+    session.install("-e", ".[dev]", env={"SANSOCKET_BUILD": "require"})
+    for loop in "asyncio", "uvloop":
+        session.run("python", "-m", "tests.soak", "--loop", loop, *session.posargs)
+
+
+@nox.session
 def conformance(session: nox.Session) -> None:
     """Let the Autobahn test suite examine server, client and uvicorn, or what
     arguments say."""

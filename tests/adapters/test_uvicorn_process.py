@@ -49,8 +49,7 @@ def talk(process: Child) -> str:
         with pytest.raises(ConnectionClosed):
             client.recv(TIMEOUT)
     assert client.close_code == 1012
-    log += process.stderr.read()
-    return log
+    return log + str(process.stderr.read())
 
 
 def test_without_uvicorn() -> None:
