@@ -83,15 +83,13 @@ def socket_path() -> Iterator[str]:
 
 # Fixtures that need a program which pip does not install.
 APART = {"browser", "node_folder"}
-LEFT_OUT = (
-    "left out: what needs Chromium, Node or thousands of connections; run it with"
-)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = [f"forms of sansocket: {', '.join(FORMS)}"]
     if config.option.markexpr == "not apart":
-        lines.append(f"{LEFT_OUT}; `nox -s apart` runs it")
+        what = "what needs Chromium or Node, or thousands of connections"
+        lines.append(f"left out: {what}; `nox -s apart` runs it")
     return lines
 
 

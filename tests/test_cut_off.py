@@ -35,6 +35,13 @@ def test_for_ever():
             time.sleep(1)
 """
 
+# What a shell starts in the background ignores SIGINT, and so does what that starts.
+PYTEST = """
+import pytest, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+raise SystemExit(pytest.main())
+"""
+
 
 @pytest.mark.skipif(sys.platform == "win32", reason="not on Windows")
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGKILL"])
@@ -45,7 +52,7 @@ def test_nothing_is_left(tmp_path: Path, number: str) -> None:
     test.write_text(f"PATH = {str(pipe)!r}\n{TEST}")
     options = ["-n", "1", "-p", "no:cacheprovider", "-p", "tests.conftest"]
     configuration = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)]
-    command = [sys.executable, "-m", "pytest", *options, *configuration, str(test)]
+    command = [sys.executable, "-c", PYTEST, *options, *configuration, str(test)]
     with (
         Child(command, cwd=ROOT, stdout=subprocess.DEVNULL) as tests,
         pipe.open() as reading,
