@@ -1,9 +1,14 @@
-"""Fixtures: the package in both of its forms."""
+"""Fixtures: the package in both of its forms. And what holds for all tests."""
 
 from __future__ import annotations
 
 import importlib
 import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -69,5 +74,46 @@ def impl(request: pytest.FixtureRequest) -> ModuleType:
     return module
 
 
-def pytest_report_header() -> str:
-    return f"forms of sansocket: {', '.join(FORMS)}"
+@pytest.fixture
+def socket_path() -> Iterator[str]:
+    """Where a Unix socket may be: the path of one is 100 bytes long at most."""
+    with tempfile.TemporaryDirectory(dir="/tmp" if os.name == "posix" else None) as at:
+        yield os.path.join(at, "socket")
+
+
+# Fixtures that need a program which pip does not install.
+APART = {"browser", "node_folder"}
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    lines = [f"forms of sansocket: {', '.join(FORMS)}"]
+    if config.option.markexpr == "not apart":
+        what = "what needs Chromium or Node, or thousands of connections"
+        lines.append(f"left out: {what}; `nox -s apart` runs it")
+    return lines
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if not APART.isdisjoint(getattr(item, "fixturenames", ())):
+        item.add_marker("apart")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A worker of pytest-xdist would run on for 15 seconds.
+    if hasattr(config, "workerinput"):
+        arguments = (os.getppid(),)
+        threading.Thread(target=end_with, args=arguments, daemon=True).start()
+    # An empty asyncio.Protocol gets the warning too, if its peer closes first. It comes
+    # when the transport is collected, which may be in any other test.
+    if sys.version_info < (3, 11):
+        config.addinivalue_line(
+            "filterwarnings",
+            "ignore:unclosed transport <asyncio.sslproto:ResourceWarning",
+        )
+
+
+def end_with(parent: int) -> None:
+    """Wait for the end of the process that started this one, and end it, too."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)

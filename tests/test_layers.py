@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 
+from .children import run
 from .pure import SOURCE
 from .source import modules, walk_runtime
 
@@ -182,7 +182,7 @@ def loaded_by(statement: str) -> set[str]:
     """Modules that a statement loads in a fresh interpreter."""
     script = f"import sys; old = {{*sys.modules}}; {statement}; print(*sys.modules)"
     path = repr(str(SOURCE.parent))
-    done = subprocess.run(
+    done = run(
         [
             sys.executable,
             "-I",

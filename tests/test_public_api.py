@@ -11,7 +11,6 @@ import ast
 import importlib
 import inspect
 import itertools
-import subprocess
 import sys
 from importlib.metadata import version
 from typing import Any
@@ -20,6 +19,7 @@ import pytest
 
 import sansocket
 
+from .children import run
 from .pure import load_pure
 from .source import is_type_checking, module_path, modules, parse
 
@@ -171,7 +171,7 @@ def test_names_are_loaded_when_first_asked_for() -> None:
         "assert ServerProtocol is sansocket.server.ServerProtocol"
     )
     paths = f"import sys; sys.path[:] = {sys.path!r}; "
-    subprocess.run([sys.executable, "-c", paths + script], check=True, timeout=60)
+    run([sys.executable, "-c", paths + script], check=True)
 
 
 def test_dir_lists_all_names() -> None:

@@ -26,7 +26,9 @@ else:
     LOOPS = {"uvloop": uvloop.new_event_loop}
 LOOPS["asyncio"] = asyncio.new_event_loop
 
-TIMEOUT = 10.0  # seconds that a test may take, before it is shown where it waits
+# Seconds after which a test is shown where it waits: many, since the machine may be
+# busy with something else.
+TIMEOUT = 120.0
 # What asyncio itself reports, in its debug mode only.
 REFUSED_TLS = "Error on transport creation for incoming connection"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -15,8 +14,9 @@ from pathlib import Path
 import pytest
 
 import sansocket
+from tests.children import Child, run
 
-TIMEOUT = 30.0  # seconds that nothing here should ever take
+TIMEOUT = 120.0  # seconds that nothing here should ever take
 GRACE = 2.0  # seconds to end when asked to
 
 
@@ -28,13 +28,12 @@ def environment() -> dict[str, str]:
 
 def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python to its end."""
-    return subprocess.run(
+    return run(
         [sys.executable, *arguments],
         env=environment(),
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
-        check=False,
     )
 
 
@@ -45,7 +44,7 @@ class Program:
         self.log = ""  # what it wrote so far, or all if it has ended
         self._ended = False
         self._written = threading.Condition()
-        self.process = subprocess.Popen(
+        self.process = Child(
             [sys.executable, *arguments],
             cwd=folder,
             env=environment() | {"PYTHONUNBUFFERED": "1"},
@@ -54,7 +53,6 @@ class Program:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,  # so that all of its processes can be ended
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -90,11 +88,7 @@ class Program:
         with contextlib.suppress(subprocess.TimeoutExpired):
             # Sanic with workers hangs if it is asked in its first moments.
             self.process.wait(GRACE)
-        with contextlib.suppress(ProcessLookupError):
-            if sys.platform != "win32":
-                os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.kill()
-        self.process.wait(TIMEOUT)
+        self.process.end()
         self._reader.join(TIMEOUT)
         self.process.stdout.close()
 

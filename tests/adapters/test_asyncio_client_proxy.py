@@ -364,8 +364,8 @@ class TestChoice:
         run(main())
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such sockets")
-    def test_no_proxy_for_unix_sockets(self, run: Run, tmp_path: Any) -> None:
-        path = str(tmp_path / "socket")
+    def test_no_proxy_for_unix_sockets(self, run: Run, socket_path: str) -> None:
+        path = socket_path
 
         async def main() -> None:
             async with unix_serve(echo, path), http_proxy() as proxy:

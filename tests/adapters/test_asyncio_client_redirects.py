@@ -221,8 +221,8 @@ class TestFixedPlaces:
         run(main())
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such sockets")
-    def test_unix_sockets(self, run: Run, tmp_path: Any) -> None:
-        path = str(tmp_path / "socket")
+    def test_unix_sockets(self, run: Run, socket_path: str) -> None:
+        path = socket_path
 
         async def main() -> None:
             here = Redirecting()

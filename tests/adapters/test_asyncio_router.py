@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -214,8 +213,8 @@ class TestOptions:
         run(main())
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such sockets")
-    def test_unix_sockets(self, run: Run, tmp_path: Path) -> None:
-        path = str(tmp_path / "socket")
+    def test_unix_sockets(self, run: Run, socket_path: str) -> None:
+        path = socket_path
 
         async def main() -> None:
             async with (

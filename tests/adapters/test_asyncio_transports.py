@@ -6,7 +6,6 @@ import asyncio
 import socket
 import ssl
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,8 +147,8 @@ class TestTLS:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such sockets")
 class TestUnixSockets:
-    def test_echo(self, run: Run, tmp_path: Path) -> None:
-        path = str(tmp_path / "socket")
+    def test_echo(self, run: Run, socket_path: str) -> None:
+        path = socket_path
 
         async def main() -> None:
             async with unix_serve(echo, path):
@@ -166,8 +165,8 @@ class TestUnixSockets:
 
         run(main())
 
-    def test_sockets_of_the_caller(self, run: Run, tmp_path: Path) -> None:
-        path = str(tmp_path / "socket")
+    def test_sockets_of_the_caller(self, run: Run, socket_path: str) -> None:
+        path = socket_path
 
         async def main() -> None:
             listening = socket.socket(socket.AF_UNIX)
@@ -182,8 +181,8 @@ class TestUnixSockets:
 
         run(main())
 
-    def test_tls(self, run: Run, tmp_path: Path, contexts: Contexts) -> None:
-        path = str(tmp_path / "socket")
+    def test_tls(self, run: Run, socket_path: str, contexts: Contexts) -> None:
+        path = socket_path
 
         async def main() -> None:
             async with (

@@ -447,8 +447,8 @@ def test_tls(certificate: tuple[Path, Path], start: Start) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has none")
-def test_a_unix_socket(tmp_path: Path, start: Start) -> None:
-    path = str(tmp_path / "socket")
+def test_a_unix_socket(socket_path: str, start: Start) -> None:
+    path = socket_path
     start(*VARIANTS["adapter"], "unix", path).wait_for("(Worker ready)")
 
     async def main() -> None:

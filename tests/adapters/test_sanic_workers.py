@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import sys
 from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from .processes import Start
+from tests.ports import free_port
+
+from .processes import TIMEOUT, Start
 
 pytest.importorskip("sanic")
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="Sanic shares no socket there"
 )
 
-TIMEOUT = 30.0  # seconds
 APPLICATION = """\
 import os
 import sys
@@ -36,12 +36,6 @@ if __name__ == "__main__":
     port = int(sys.argv[1])
     app.run("127.0.0.1", port, workers=2, protocol=WebSocketProtocol)
 """
-
-
-def free_port() -> str:
-    """A port that nobody uses; Sanic would not say which one it took."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return str(listening.getsockname()[1])
 
 
 async def connected(uri: str) -> ClientConnection:
@@ -71,7 +65,7 @@ def ask(port: str) -> set[str]:
 
 def test_the_command_under_the_standin(tmp_path: Path, start: Start) -> None:
     Path(tmp_path, "workers.py").write_text(APPLICATION)
-    port = free_port()
+    port = str(free_port())
     start(
         *("-m", "sansocket.standin", "--", "sanic", "workers:app"),
         *("--port", port, "--workers", "2"),
@@ -83,6 +77,6 @@ def test_the_command_under_the_standin(tmp_path: Path, start: Start) -> None:
 def test_the_adapter(tmp_path: Path, start: Start) -> None:
     script = Path(tmp_path, "workers.py")
     script.write_text(APPLICATION)
-    port = free_port()
+    port = str(free_port())
     start(str(script), port)
     assert ask(port) == {"websockets.server sansocket.sanic"}

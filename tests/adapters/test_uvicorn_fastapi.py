@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ from websockets.http11 import Response
 from . import uvicorn_app
 from .support import Run, until
 from .uvicorn_support import OURS, THEIRS, Running, running
+
+# The client of earlier releases, all that Python 3.10 can have, sends UTF-8 instead.
+LATIN_1 = "\xfc" if int(version("websockets").partition(".")[0]) >= 17 else "u"
 
 MESSAGES: list[str | bytes] = [
     "",
@@ -214,7 +218,7 @@ class TestHandshake:
                 messages, _ = await received(
                     server,
                     "/users/J%C3%BCrgen%20S?page=2&q=%20",
-                    additional_headers=[("X-Name", "a"), ("X-Name", "\xfc")],
+                    additional_headers=[("X-Name", "a"), ("X-Name", LATIN_1)],
                 )
             (found,) = map(json.loads, messages)
             assert found == {
@@ -228,7 +232,7 @@ class TestHandshake:
                 "user": "Jürgen S",
                 "page": 2,
                 "client": "127.0.0.1",
-                "x-name": ["a", "\xfc"],
+                "x-name": ["a", LATIN_1],
             }
 
         run(main())

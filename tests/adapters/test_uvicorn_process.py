@@ -11,9 +11,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from .uvicorn_support import OURS
+from tests.children import Child
 
-TIMEOUT = 30  # seconds for the process to end
+from .processes import TIMEOUT, run_python
+from .uvicorn_support import OURS
 
 
 @pytest.mark.parametrize(
@@ -24,20 +25,15 @@ def test_the_command(http: str, loop: str) -> None:
         pytest.importorskip(name)
     command = [sys.executable, "-m", "uvicorn", "tests.adapters.uvicorn_app:app"]
     options = ["--ws", OURS, "--http", http, "--loop", loop, "--port", "0"]
-    with subprocess.Popen(
-        command + options, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            log = talk(process)
-            assert process.wait(TIMEOUT) in (0, -signal.SIGINT)
-        finally:
-            process.kill()
+    with Child(command + options, stderr=subprocess.PIPE, text=True) as process:
+        log = talk(process)
+        assert process.wait(TIMEOUT) in (0, -signal.SIGINT)
     assert '"WebSocket /echo" [accepted]' in log
     assert "Finished server process" in log
     assert "Traceback" not in log
 
 
-def talk(process: subprocess.Popen[str]) -> str:
+def talk(process: Child) -> str:
     """Send messages, then stop the server as Ctrl-C does; return its log."""
     assert process.stderr is not None
     log = ""
@@ -53,15 +49,13 @@ def talk(process: subprocess.Popen[str]) -> str:
         with pytest.raises(ConnectionClosed):
             client.recv(TIMEOUT)
     assert client.close_code == 1012
-    return log + process.stderr.read()
+    return log + str(process.stderr.read())
 
 
 def test_without_uvicorn() -> None:
     """The error tells what to install."""
     code = "import sys; sys.modules['uvicorn'] = None; import sansocket.uvicorn"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT
-    )
+    done = run_python("-c", code)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last == (

@@ -14,12 +14,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from tests.children import Child
+from tests.ports import free_port
+
 from . import judging
 from .progress import follow
 from .suite import ROOT, Suite
 
 START = 60  # seconds in which a process must be up
-Process = subprocess.Popen[str]
+Process = subprocess.Popen[Any]
 
 
 @contextlib.contextmanager
@@ -28,13 +31,10 @@ def process(
 ) -> Iterator[Process]:
     """A process that is ended with the block, if it has not ended before."""
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "no_proxy": "127.0.0.1"}
-    with subprocess.Popen(
+    with Child(
         command, stderr=errors, text=True, cwd=ROOT, env=environment, **options
     ) as started:
-        try:
-            yield started
-        finally:
-            started.kill()
+        yield started
 
 
 class Run:
@@ -92,7 +92,7 @@ class Run:
 
     def client(self) -> None:
         """Let the suite examine the client."""
-        port = unused_port()
+        port = free_port()
         command = self.suite_command("fuzzingserver", url=f"ws://127.0.0.1:{port}")
         program = [*self.program("client"), "--agent", self.agent, str(port)]
         with (
@@ -153,13 +153,6 @@ class Run:
         errors.write("\n".join(others))
         if status := running.wait(START):
             self.complaints.append(f"{name} ended with status {status}")
-
-
-def unused_port() -> int:
-    """A port that is free now; the suite cannot choose one by itself."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-    return port
 
 
 def accepts(port: int, owner: Process) -> bool:

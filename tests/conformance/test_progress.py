@@ -7,11 +7,13 @@ import sys
 
 import pytest
 
+from tests.children import Child
+
 from .progress import follow, lines_of
 
 
-def python(program: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+def python(program: str) -> Child:
+    return Child(
         [sys.executable, "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -28,9 +30,8 @@ def test_progress_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_process_that_is_stuck_is_given_up() -> None:
-    with python("input()") as process:
-        try:
-            with pytest.raises(TimeoutError, match="nothing happened"):
-                next(lines_of(process, 0))
-        finally:
-            process.kill()
+    with (
+        python("input()") as process,
+        pytest.raises(TimeoutError, match="nothing happened"),
+    ):
+        next(lines_of(process, 0))

@@ -18,10 +18,11 @@ itself is seen in the interpreted form alone.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -51,6 +52,24 @@ class Cost(NamedTuple):
         )
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Let no other thread run: what those of pytest-xdist allocate would count, too.
+
+    Nor is garbage collected: what is freed in cycles would count as not held.
+    """
+    interval, collecting = sys.getswitchinterval(), gc.isenabled()
+    sys.setswitchinterval(3600)
+    gc.disable()
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        if collecting:
+            gc.enable()
+
+
+@alone()
 def cost(steps: Iterable[object]) -> Cost:
     """Let all steps be made, and count."""
     lines = copied = highest = last = 0
@@ -72,8 +91,6 @@ def cost(steps: Iterable[object]) -> Cost:
             lines += 1
         return note
 
-    collecting = gc.isenabled()
-    gc.disable()  # what is freed in cycles would count as not held, by chance
     tracer = sys.gettrace()
     tracemalloc.start()
     try:
@@ -89,16 +106,14 @@ def cost(steps: Iterable[object]) -> Cost:
         return Cost(lines, copied, last - first, max(highest, last) - first)
     finally:
         tracemalloc.stop()
-        if collecting:
-            gc.enable()
 
 
+@alone()
 def held(action: Callable[[], object]) -> tuple[int, int]:
     """Bytes that are allocated after an action, and at its peak.
 
     What only the garbage collector would free counts as held.
     """
-    gc.disable()
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -108,4 +123,3 @@ def held(action: Callable[[], object]) -> tuple[int, int]:
         return now - before, peak - before
     finally:
         tracemalloc.stop()
-        gc.enable()

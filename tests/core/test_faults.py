@@ -135,7 +135,7 @@ class Hosts(list[str]):
 @pytest.mark.parametrize(
     "options",
     [{"origins": [Pattern()]}, {"extensions": [Factory()]}, {"hosts": Hosts()}],
-    ids=str,
+    ids=lambda options: next(iter(options)),
 )
 def test_sec_15_objects_of_users_in_the_handshake(
     impl: Any, options: dict[str, Any]

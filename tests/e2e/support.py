@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
 import sansocket
@@ -43,6 +45,13 @@ def need(program: str, *others: str) -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
+
+
+def until_closed(peer: ServerConnection) -> None:
+    """Wait for the end of a connection; websockets 16 has no ``wait_closed()`` here."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            peer.recv()
 
 
 def environment() -> dict[str, str]:

@@ -19,7 +19,7 @@ from websockets.sync.server import ServerConnection
 
 from ..children import Child, run
 from .pipes import running, send, send_for_ever, status, wait_for
-from .support import TIMEOUT, Server, command, environment
+from .support import TIMEOUT, Server, command, environment, until_closed
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -70,7 +70,7 @@ def test_status_of_a_close_code(answer: Begin, code: int, expected: int) -> None
 def test_status_of_a_close_without_a_code(answer: Begin) -> None:
     def handler(peer: ServerConnection) -> None:
         peer.socket.sendall(b"\x88\x00")
-        peer.wait_closed()
+        until_closed(peer)
 
     assert status(answer(handler), "--wait", "none")[0] == 0
 
@@ -88,7 +88,7 @@ def test_status_of_a_violation(answer: Begin) -> None:
 
     def handler(peer: ServerConnection) -> None:
         peer.socket.sendall(b"\x81\x80\x00\x00\x00\x00")
-        peer.wait_closed()
+        until_closed(peer)
 
     found, line = status(answer(handler), "--wait", "none")
     assert found == 3
@@ -197,7 +197,7 @@ def test_standard_error_that_is_closed(serve: Serve) -> None:
 def test_status_of_a_storm_of_signals(answer: Begin, number: signal.Signals) -> None:
     """From the moment that it is connected to its end, one signal is as many."""
     for _ in range(3):
-        with running(answer(lambda peer: peer.wait_closed())) as process:
+        with running(answer(until_closed)) as process:
             wait_for(process, b"connected to ")
             while process.poll() is None:
                 process.send_signal(number)
@@ -230,7 +230,7 @@ def test_status_of_a_signal(answer: Begin, number: signal.Signals) -> None:
 
     def handler(peer: ServerConnection) -> None:
         begun.set()
-        peer.wait_closed()
+        until_closed(peer)
         closed.append(peer.close_code)
 
     with running(answer(handler)) as process:
