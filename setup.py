@@ -43,8 +43,8 @@ COMPILED = [
 DIRECTIVES = {
     "language_level": 3,
     "annotation_typing": False,
-    "boundscheck": False,
-    "initializedcheck": False,
+    "nonecheck": True,
+    "auto_pickle": False,
     "binding": False,
     "embedsignature": True,
     "embedsignature.format": "clinic",

@@ -154,7 +154,7 @@ class FrameParser(_kernels.TextReader):
                 if mode == _DEFLATE:
                     most_deflated = _slack(self._inflated_limit())
             if self._payload is not None:
-                pos = self._payload.feed(buf, pos, end)
+                pos = self._payload.feed(data, pos, end)
                 if self._payload.state < 0:
                     raise text_error(-1)
                 if self._payload.missing:
@@ -189,7 +189,7 @@ class FrameParser(_kernels.TextReader):
                         if length < 126:
                             raise self._header_error(pos)
                     else:
-                        length = _kernels.uint64(buf, pos + 2)
+                        length = _kernels.uint64(data, pos + 2)
                         if length < 65536 or length >> 63:
                             raise self._header_error(pos)
                 if kind >= _WHOLE:
@@ -206,15 +206,15 @@ class FrameParser(_kernels.TextReader):
                     limit -= 1
                     pos = start + length
                     if kind == _DEFLATED:
-                        payload = _kernels.take(buf, start, length, masked)
+                        payload = _kernels.take(data, start, length, masked)
                         payload = self._inflate_whole(payload, opcode)
                     elif opcode == 1 and self.validate_utf8:
                         self._utf8 = 0
-                        payload = self._take_text(buf, start, length, masked)
+                        payload = self._take_text(data, start, length, masked)
                         if self._utf8:
                             raise text_error(self._utf8)
                     else:
-                        payload = _kernels.take(buf, start, length, masked)
+                        payload = _kernels.take(data, start, length, masked)
                     self._frames_received += 1
                     self._messages_received += 1
                     frame = frames.new_frame(_OPCODES[opcode], payload, True)
@@ -228,7 +228,7 @@ class FrameParser(_kernels.TextReader):
                     if length > left:
                         self._needed = start + length - pos
                         break
-                    payload = _kernels.take(buf, start, length, masked)
+                    payload = _kernels.take(data, start, length, masked)
                 else:
                     if opcode:
                         self._start_message(first, mode)
@@ -236,17 +236,17 @@ class FrameParser(_kernels.TextReader):
                     self._room -= length
                     if length > left:
                         self._payload = _kernels.arriving(
-                            buf, start, length, masked, self._text, self._utf8
+                            data, start, length, masked, self._text, self._utf8
                         )
                         self._first = first
                         pos = start
                         continue
                     if self._text:
-                        payload = self._take_text(buf, start, length, masked)
+                        payload = self._take_text(data, start, length, masked)
                         if self._utf8 < 0:
                             raise text_error(self._utf8)
                     else:
-                        payload = _kernels.take(buf, start, length, masked)
+                        payload = _kernels.take(data, start, length, masked)
                 pos = start + length
             limit -= 1
             self._deliver(first, payload, mode)
@@ -258,6 +258,8 @@ class FrameParser(_kernels.TextReader):
         elif pos and limit != 0:
             self._data = data[pos:]
             pos = 0
+        else:
+            self._data = data  # what was called meanwhile may have changed it
         self._pos = pos
 
     def _room_for(self, first: int, mode: int) -> int:

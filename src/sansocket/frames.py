@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _codecs import utf_8_decode
+from copyreg import __newobj__  # type: ignore[attr-defined]
 
 from . import _kernels
 from ._dataclass import REQUIRED, LazyFields, LazyParams
@@ -16,6 +17,7 @@ from .exceptions import ProtocolError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from .extensions.base import Extension
     from .typing import BytesLike
@@ -79,6 +81,11 @@ class Frame:
         )
 
     __hash__ = None  # type: ignore[assignment]  # compared by value and mutable
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How to copy and pickle a frame: the same in both forms, subclasses too."""
+        fields = {name: getattr(self, name) for name in Frame.__match_args__}
+        return __newobj__, (type(self),), (getattr(self, "__dict__", None), fields)
 
     def __repr__(self) -> str:
         return (

@@ -314,6 +314,8 @@ class Protocol(ConnectionStatus):
 
     def _feed_from(self, buffer: bytearray, size: int) -> None:
         """Feed the first bytes of a buffer; those of a payload go there straight."""
+        if not 0 <= size <= len(buffer):
+            raise ValueError("the buffer has not so many bytes")
         self._pulled = True
         if not self._add(buffer, size):
             self._take(_kernels.start_of(buffer, size))
