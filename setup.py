@@ -83,6 +83,9 @@ def extensions():
     from Cython.Compiler import Options
 
     Options.warning_errors = choice == "require"
+    # A chain of objects may be as long as one likes, and must not be freed by as many
+    # calls inside of each other. Accepted only as a default.
+    Options.get_directive_defaults()["trashcan"] = True
     names = [(name, f"src/sansocket/{name.replace('.', '/')}") for name in COMPILED]
     modules = [
         Extension(

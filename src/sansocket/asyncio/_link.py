@@ -123,6 +123,8 @@ class Link:
         on_message: Callable[[Any, Any], object] | None = None,
         on_close: Callable[[Any], object] | None = None,
     ) -> None:
+        if getattr(self, "session", None) is not None:
+            raise RuntimeError("a connection is initialised only once")
         self._loop = loop = asyncio.get_running_loop()
         self._turn = _turn_of(loop)
         self._buffer: Any = self._turn.view.obj
