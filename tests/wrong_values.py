@@ -95,6 +95,12 @@ def wire(masked: bool) -> list[bytes]:
 
 FROM_CLIENT, FROM_SERVER = wire(True), wire(False)
 
+# From a client: a compressed message, one in two fragments, and one of 1 MiB of which
+# little has come.
+SQUEEZED = frame(0xC1, DEFLATED, True)
+CUT, REST = frame(0x41, DEFLATED[:3], True), frame(0x80, DEFLATED[3:], True)
+HUGE = frame(0x82, b"abc" * 20, True, 2**20)
+
 
 # --- odd objects
 
@@ -160,7 +166,13 @@ class Odd:
         self._act()
         return memoryview(bytearray(b"odd"))
 
-    __len__ = __bool__ = __int__ = __index__ = __float__ = _touched
+    def __bool__(self) -> bool:
+        return bool(self._touched())
+
+    def __float__(self) -> float:
+        return float(self._touched())
+
+    __len__ = __int__ = __index__ = _touched
     __lt__ = __le__ = __gt__ = __ge__ = lambda self, other: self._touched()
     __and__ = __rand__ = __or__ = __ror__ = lambda self, other: self._touched()
     __add__ = __radd__ = __sub__ = __rsub__ = lambda self, other: self._touched()

@@ -132,8 +132,8 @@ class FrameParser(_kernels.TextReader):
         """
         data = self._data
         buf = data  # the same bytes; when compiled, as a pointer
-        pos = self._pos
         end = len(data)
+        pos = min(self._pos, end)  # whatever was done in the midst of the last call
         self._needed = 0
         mode = _PLAIN
         most = most_deflated = 0
@@ -258,8 +258,6 @@ class FrameParser(_kernels.TextReader):
         elif pos and limit != 0:
             self._data = data[pos:]
             pos = 0
-        else:
-            self._data = data  # what was called meanwhile may have changed it
         self._pos = pos
 
     def _room_for(self, first: int, mode: int) -> int:
