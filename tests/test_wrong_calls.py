@@ -81,11 +81,6 @@ KNOWN = {
         "s = session(opened(over(Protocol, 'send_frame', act)))",
         "s.send('hello')",
     ],
-    "frames inside of each other": [
-        "f = Frame(Opcode.TEXT, b'')",
-        "for _ in range(10**6): f = Frame(Opcode.TEXT, f)",
-        "del f",
-    ],
     "waiters inside of each other": [
         "w = None",
         "for _ in range(10**6): w = Waiter(w)",

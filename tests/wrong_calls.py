@@ -43,7 +43,7 @@ Lines = Sequence[str]
 PRELUDE = (  # of a program, to run it by hand
     "import sansocket, tests.wrong_values",
     "globals().update(vars(tests.wrong_values))",
-    "use_loop('asyncio')",
+    "begin()",
 )
 
 
@@ -67,7 +67,7 @@ def program(seed: int, number: int) -> list[str]:
 def run(lines: Lines) -> None:
     """Run a program; whatever its lines raise is fine, but for ``SystemError``."""
     space = dict(vars(wrong_values), sansocket=sansocket)
-    wrong_values.use_loop("asyncio")
+    wrong_values.begin()
     for line in lines:
         run_line(line, space)
     space.clear()

@@ -43,7 +43,8 @@ Payload, TextReader = _kernels.Payload, _kernels.TextReader
 Inflater, Deflater = _zstream.Inflater, _zstream.Deflater
 
 TURNS = 3  # of the event loop, which a coroutine may take
-ACTS = 3  # times that an odd object calls back, lest two call each other for ever
+ACTS = 3  # times that an odd object calls back, and
+ALL_ACTS = 50  # that all of a program do, lest they call each other for ever
 
 QUIET = logging.getLogger("wrong_calls")
 QUIET.addHandler(logging.NullHandler())
@@ -105,13 +106,23 @@ HUGE = frame(0x82, b"abc" * 20, True, 2**20)
 # --- odd objects
 
 
-def of_use(act: Callable[[], object]) -> Callable[[], object]:
+_acts_left = [ALL_ACTS]
+
+
+def begin() -> None:
+    """Begin another program."""
+    _acts_left[0] = ALL_ACTS
+    use_loop("asyncio")
+
+
+def of_use(act: Callable[..., object]) -> Callable[..., object]:
     """The function, which does nothing once it was called often."""
     left = [ACTS]
 
-    def call() -> object:
+    def call(*args: Any) -> object:
         left[0] -= 1
-        return act() if left[0] >= 0 else None
+        _acts_left[0] -= 1
+        return act(*args) if left[0] >= 0 and _acts_left[0] >= 0 else None
 
     return call
 
@@ -248,12 +259,10 @@ def bare(kind: Any) -> Any:
 
 def over(kind: Any, name: str, act: Callable[..., object]) -> Any:
     """A subclass with a method that does something else, then its work."""
-    left = [ACTS]
+    act = of_use(act)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        left[0] -= 1
-        if left[0] >= 0:
-            act(self, *args)
+        act(self, *args)
         return getattr(kind, name)(self, *args, **kwargs)
 
     return type("Over", (kind,), {name: method})

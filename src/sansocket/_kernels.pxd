@@ -17,8 +17,8 @@ cpdef bytes frame(int first, object data, bint masked)
 cdef class TextReader:
     cdef int32_t _utf8
 
-    cdef bytes _take_text(self, bytes data, Py_ssize_t start, Py_ssize_t length,
-                          bint masked)
+    cdef bytes _take_text(self, const unsigned char *data, Py_ssize_t start,
+                          Py_ssize_t length, bint masked)
 
 cdef class Payload:
     cdef readonly uint64_t missing

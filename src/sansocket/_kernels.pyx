@@ -1,7 +1,7 @@
 # The compiled twin of _kernels.py, which documents every name.
 #
-# All positions are checked here once more: no mistake elsewhere, and no call from
-# Python, may read or write outside of a buffer. `blank` is for C alone.
+# What Python can call checks all positions: no call may read or write outside of a
+# buffer. `blank`, `_take_text` and `add` are for C alone, and trust their caller.
 
 import os
 
@@ -62,6 +62,13 @@ cdef inline int check(bytes data, Py_ssize_t start, Py_ssize_t length,
     return 0
 
 
+cdef inline int check_range(bytes data, Py_ssize_t start, Py_ssize_t stop) except -1:
+    """The same for a first position and the one behind the last."""
+    if start < 0 or stop < start:
+        raise IndexError("the buffer has no such bytes")
+    return check(data, start, stop - start, False)
+
+
 cdef inline const unsigned char *at(bytes data, Py_ssize_t start) noexcept:
     """The address of a position that was checked."""
     return <const unsigned char *>PyBytes_AS_STRING(data) + start
@@ -117,9 +124,7 @@ cpdef uint64_t uint64(bytes data, Py_ssize_t start) except? 1:
 
 cpdef int32_t utf8(int32_t state, bytes data, Py_ssize_t start,
                    Py_ssize_t stop) except? -2:
-    check(data, start, 0 if stop < start else stop - start, False)
-    if stop < start:
-        raise IndexError("the end is before the start")
+    check_range(data, start, stop)
     return sansocket_utf8(state, at(data, start), <size_t>(stop - start))
 
 
@@ -134,18 +139,17 @@ cpdef Py_ssize_t controls(bytes data, Py_ssize_t stop) except -1:
 
 
 cdef class TextReader:
-    cdef bytes _take_text(self, bytes data, Py_ssize_t start, Py_ssize_t length,
-                          bint masked):
+    cdef bytes _take_text(self, const unsigned char *data, Py_ssize_t start,
+                          Py_ssize_t length, bint masked):
         cdef bytes payload
         cdef unsigned char *target
         cdef bint ascii
-        check(data, start, length, masked)
         if length == 0:
             return b""
         payload = PyBytes_FromStringAndSize(NULL, length)
         target = <unsigned char *>PyBytes_AS_STRING(payload)
-        ascii = sansocket_mask(target, at(data, start), <size_t>length,
-                               load_key(at(data, start - 4)) if masked else 0)
+        ascii = sansocket_mask(target, data + start, <size_t>length,
+                               load_key(data + start - 4) if masked else 0)
         if self._utf8 != 0 or not ascii:
             self._utf8 = sansocket_utf8(self._utf8, target, <size_t>length)
         return payload
@@ -180,8 +184,9 @@ cdef class Payload:
 
     cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t start,
                           Py_ssize_t stop) except -1:
-        cdef Py_ssize_t count = 0 if stop < start else stop - start
-        check(data, start, count, False)
+        cdef Py_ssize_t count
+        check_range(data, start, stop)
+        count = stop - start
         if <uint64_t>count > self.missing:
             count = <Py_ssize_t>self.missing
         if count == 0:

@@ -210,7 +210,7 @@ class FrameParser(_kernels.TextReader):
                         payload = self._inflate_whole(payload, opcode)
                     elif opcode == 1 and self.validate_utf8:
                         self._utf8 = 0
-                        payload = self._take_text(data, start, length, masked)
+                        payload = self._take_text(buf, start, length, masked)
                         if self._utf8:
                             raise text_error(self._utf8)
                     else:
@@ -242,7 +242,7 @@ class FrameParser(_kernels.TextReader):
                         pos = start
                         continue
                     if self._text:
-                        payload = self._take_text(data, start, length, masked)
+                        payload = self._take_text(buf, start, length, masked)
                         if self._utf8 < 0:
                             raise text_error(self._utf8)
                     else:
