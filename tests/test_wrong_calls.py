@@ -30,7 +30,8 @@ KNOWN = {
         "p.receive_data(REST)",
     ],
     "extensions lost in recv_frame": [
-        "C = over(ServerProtocol, 'recv_frame', lambda p, f: setattr(p, 'extensions', []))",
+        "act = lambda p, f: setattr(p, 'extensions', [])",
+        "C = over(ServerProtocol, 'recv_frame', act)",
         "opened(C, deflate()).receive_data(SQUEEZED * 2)",
     ],
     "an extension that is none in recv_frame": [

@@ -280,6 +280,8 @@ class Programs:
         sent = f"FROM_{'CLIENT' if masked else 'SERVER'}"
         self.wire = self.wire + 1 if rng.random() < 0.5 else rng.randrange(MOST_WIRE)
         data = f"{sent}[{self.wire % MOST_WIRE}]"
+        if masked and rng.random() < 0.25:
+            data = rng.choice(("CUT", "CUT", "REST", "SQUEEZED * 2", "HUGE"))
         ways: dict[str, list[str]] = {
             "Protocol": [
                 *(f"{name}.receive_data({data})",) * 4,
@@ -314,6 +316,8 @@ class Programs:
         kind = self.kinds[name]
         methods, data = names_of(kind)
         attribute = rng.choice(data if rng.random() < 0.9 and data else methods)
+        if "extensions" in data and rng.random() < 0.2:
+            attribute = "extensions"
         if rng.random() < 0.08:
             return f"del {name}.{attribute}"
         return f"{name}.{attribute} = {self.value(attribute)}"
@@ -351,6 +355,8 @@ class Programs:
     def class_(self, name: str, kind: Any) -> str:
         rng = self.rng
         methods = [m for m in names_of(kind)[0] if not m.startswith("__")]
+        if "recv_frame" in methods and rng.random() < 0.3:
+            methods = ["recv_frame", "send_frame"]
         act = self.act(kind, "self")
         return rng.choice(HOW).format(name=name, method=rng.choice(methods), act=act)
 
@@ -383,6 +389,8 @@ class Programs:
             data = names_of(kind)[1]
             if chance < 0.4 and data:
                 attribute = rng.choice(data)
+                if "extensions" in data and rng.random() < 0.2:
+                    attribute = "extensions"
                 return f"setattr({name}, {attribute!r}, {self.value(attribute)})"
             if chance < 0.5:
                 return f"{name}.__init__({self.arguments(kind.__init__, True)})"

@@ -583,7 +583,7 @@ def test_messages_in_fragments_with_control_frames_between(
 def test_no_more_is_read_than_a_buffer_has(
     impl: Any, clock: Clock, before: bytes, size: int
 ) -> None:
-    """Neither between messages nor inside of a payload, where bytes take another way."""
+    """Neither between messages nor inside of a payload, which takes another way."""
     end = server(impl, clock)
     connect(end, client(impl, clock))
     end.session.receive_data(before, clock.now)

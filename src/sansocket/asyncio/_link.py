@@ -57,6 +57,7 @@ BATCHING = 0.0005
 MOST_TIME = 0.005
 MOST_SENT = 262144
 MOST_STREAK = 64  # messages that are received before other tasks have their turn
+_MOST_STREAK = MOST_STREAK  # a C value in the compiled form, which no imported name is
 # Bytes above which nothing is read while the application is behind.
 MOST_PEEKED = 262144
 PER_MESSAGE = 256
@@ -311,7 +312,7 @@ class Link:
         count = 0
         try:
             while not (self._writing_paused and self._answers):
-                if count == MOST_STREAK:
+                if count == _MOST_STREAK:
                     count = 0
                     if self._clock() - self._now >= MOST_TIME:
                         self._loop.call_soon(self._call_again)
