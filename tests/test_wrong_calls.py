@@ -87,6 +87,15 @@ KNOWN = {
         "for _ in range(10**6): w = Waiter(w)",
         "del w",
     ],
+    "extensions lost while a frame is sent": [
+        "p = opened(ClientProtocol)",
+        "p.send_frame(Odd(lambda: setattr(p, 'extensions', None)))",
+    ],
+    "an opcode that looks like an error": [
+        "f = Frame(Opcode.TEXT, b'')",
+        "f.opcode = -1",
+        "f.serialize(mask=False)",
+    ],
     "headers inside of themselves": [
         *("h = Headers()", "h._list = h._index = h", "h.copy()", "len(h)", "h['a']"),
         *("h._list, h._index = [], {'a': h}", "h.copy()", "h.get_all('a')"),

@@ -251,12 +251,11 @@ def main() -> int:
         return 0
     form = "compiled" if sansocket._kernels.COMPILED else "interpreted"
     end = time.monotonic() + 60 * options.minutes
+    programs: int | None = options.programs
     ran, findings, shown = 0, 0, 0.0
 
     def wanted(number: int) -> bool:
-        if options.programs is None:
-            return time.monotonic() < end
-        return number < options.programs
+        return time.monotonic() < end if programs is None else number < programs
 
     for ran, finding in search(options.seed, wanted):
         if finding is not None:

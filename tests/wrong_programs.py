@@ -15,6 +15,7 @@ from random import Random
 from types import ModuleType
 from typing import Any
 
+from sansocket.asyncio._waiter import Waiter
 from sansocket.asyncio.connection import Connection
 from sansocket.client import ClientProtocol
 from sansocket.extensions.permessage_deflate import PerMessageDeflate
@@ -213,8 +214,11 @@ def names_of(kind: Any) -> tuple[list[str], list[str]]:
     if good is None:
         return methods, found
     values.use_loop("asyncio")
-    one = eval(good, {**vars(values)})
-    return methods, [name for name in found if can_be_set(one, name)]
+    try:
+        one = eval(good, {**vars(values)})
+        return methods, [name for name in found if can_be_set(one, name)]
+    finally:
+        values.close_loop()
 
 
 def can_be_set(one: object, name: str) -> bool:
@@ -436,7 +440,9 @@ class Programs:
         if hint in HINTS and chance < 0.65:
             return rng.choice(HINTS[hint])
         if chance < 0.72:
-            return rng.choice([*self.kinds]) if self.kinds else "None"
+            # To iterate over a waiter never ends: that is no fault of who does it.
+            names = [name for name, kind in self.kinds.items() if kind is not Waiter]
+            return rng.choice(names or ["None"])
         if chance < 0.8 and "v0" in self.kinds:
             return f"Odd(lambda: {self.act(self.kinds['v0'])})"
         return rng.choice(rng.choice(ANYTHING))

@@ -366,6 +366,13 @@ def use_loop(kind: str) -> None:
     asyncio._set_running_loop(_loop[1])
 
 
+def close_loop() -> None:
+    """Let there be none."""
+    asyncio._set_running_loop(None)
+    _loop.pop().close()
+    _loop.clear()
+
+
 def go(*things: Any) -> Any:
     """Let coroutines run for some turns of the loop, then cancel them; give what the
     last one gave."""

@@ -363,9 +363,10 @@ class FrameParser(_kernels.TextReader):
         frame.rsv3 = bool(first & 0x10)
         limit = min(self._budget, self._max_fragment)
         most = None if first & 0x08 else _from_limit(limit)
+        extensions = self._extensions  # a variable keeps what is replaced meanwhile
         fits = True
         try:
-            for extension in reversed(self._extensions):
+            for extension in reversed(extensions):
                 frame = extension.decode(frame, max_size=most)
         except PayloadTooBig:
             fits = False

@@ -71,9 +71,11 @@ class Frame:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Frame):
             return NotImplemented
+        # Variables keep what a comparison might replace.
+        opcode, data = self.opcode, self.data
         return (
-            self.opcode == other.opcode
-            and self.data == other.data
+            opcode == other.opcode
+            and data == other.data
             and self.fin == other.fin
             and self.rsv1 == other.rsv1
             and self.rsv2 == other.rsv2
@@ -102,7 +104,8 @@ class Frame:
         reserved bits, or a control frame that is fragmented or over 125 bytes."""
         if self.rsv1 or self.rsv2 or self.rsv3:
             raise ProtocolError("reserved bits are set")
-        if self.opcode & 0x8:
+        opcode = self.opcode
+        if opcode & 0x8:
             if not self.fin:
                 raise ProtocolError("control frame is fragmented")
             if len(_kernels.as_bytes(self.data)) > MAX_CONTROL_PAYLOAD:
@@ -130,12 +133,13 @@ class Frame:
 
 def first_byte(frame: Frame) -> int:
     """FIN, reserved bits and opcode, as the first byte of the header has them."""
+    opcode = frame.opcode
     return (
         (0x80 if frame.fin else 0)
         | (0x40 if frame.rsv1 else 0)
         | (0x20 if frame.rsv2 else 0)
         | (0x10 if frame.rsv3 else 0)
-        | frame.opcode
+        | opcode
     )
 
 

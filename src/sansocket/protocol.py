@@ -389,10 +389,10 @@ class Protocol(ConnectionStatus):
             return
 
     def _receive_control(self, frame: Frame) -> None:
-        data = _kernels.as_bytes(frame.data)
-        if frame.opcode == 0x9:
+        data, opcode = _kernels.as_bytes(frame.data), frame.opcode
+        if opcode == 0x9:
             self._answer_ping(data)
-        elif frame.opcode == 0x8:
+        elif opcode == 0x8:
             self._receive_close(Close.parse(data))
         self._events.append(frame)
 
