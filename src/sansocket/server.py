@@ -338,7 +338,7 @@ class ServerProtocol(Protocol):
         try:
             request = head.feed(data)
         except Exception as exc:
-            if self._head.asks_for_head():
+            if head.asks_for_head():
                 self._method = "HEAD"
             self.send_response(self._rejection(exc))
             return

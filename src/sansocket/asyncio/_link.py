@@ -158,7 +158,7 @@ class Link:
         self._lost_by: Exception | None = None
         self._flush_due = False  # at the end of this turn of the loop
         # Bytes that were sent when last looked at, and when last written.
-        self._sent = self._flushed = protocol._bytes_sent
+        self._sent = self._flushed = self.protocol._bytes_sent
         self._streak = 0  # messages received since the receiver last waited
         self._wrote_at = -NEVER  # when a message was last written at once
         self._reads = True  # whether the transport reads
