@@ -4,6 +4,8 @@ at all, silently, so they are looked for here."""
 from __future__ import annotations
 
 import ast
+import contextlib
+import copy
 import importlib
 import re
 from pathlib import Path
@@ -265,6 +267,79 @@ def test_compiled_classes_are_extension_types(compiled: Any, name: str) -> None:
         for attribute, kind in declared.attributes.items():
             if not attribute.startswith("__"):
                 assert (attribute in vars(type_)) == bool(kind), attribute
+
+
+def test_the_compiler_leaves_no_check_out() -> None:
+    """A wrong call raises as the source would; these are what costs nothing to speak of
+    and lies between a mistake and foreign memory."""
+    tree = parse(ROOT / "setup.py")
+    directives = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and "DIRECTIVES" in ast.dump(node.targets[0])
+    )
+    assert directives["nonecheck"]
+    assert directives.keys().isdisjoint({"boundscheck", "initializedcheck"})
+    sources = [*modules(".py").values(), *modules(".pyx").values()]
+    assert not [path for path in sources if "# cython:" in path.read_text("utf-8")]
+
+
+COPIED = {"Frame", "Extension"}  # what may be copied and pickled
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_nothing_is_pickled_by_accident(compiled: Any, name: str) -> None:
+    """What Cython adds for that lets anybody put anything into an object."""
+    module = importlib.import_module(f"sansocket.{name}")
+    for class_name in pxd(name).classes:
+        type_ = getattr(module, class_name)
+        assert not {word for word in dir(type_) if "cython__" in word}
+        assert not hasattr(type_, "__setstate__")
+        with contextlib.suppress(TypeError):  # an instance cannot be made like that
+            instance = type_.__new__(type_)
+            if class_name not in COPIED:
+                with pytest.raises(TypeError, match="cannot pickle"):
+                    copy.copy(instance)
+
+
+# Attributes that keep what they were given when the object was initialised.
+KEPT = {"protocol", "session", "_inbox", "_liveness", "_receiver"}
+LEAVES = {"Payload"}  # nothing in these calls back
+
+
+def attribute_types(name: str) -> dict[str, str]:
+    """Attributes that hold instances of our compiled classes, and of which."""
+    text = modules(".pxd")[name].read_text(encoding="utf-8")
+    found = re.findall(r"^    cdef (?:public |readonly )?([\w.]+) (\w+)$", text, re.M)
+    types = {attribute: type_.rpartition(".")[2] for type_, attribute in found}
+    ours = {key for other in DECLARED for key in pxd(other).classes}
+    return {key: type_ for key, type_ in types.items() if type_ in ours}
+
+
+@pytest.mark.parametrize("name", sorted({*DECLARED} - {*TWINS}))
+def test_calls_own_what_they_are_made_on(name: str) -> None:
+    """A compiled method takes its object as it is: if that is an attribute which is
+    replaced meanwhile, the object is freed in the midst of its method. A variable
+    keeps it."""
+    types = {k: v for other in DECLARED for k, v in attribute_types(other).items()}
+    for node in ast.walk(parse(module_path(name))):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Attribute)
+        ):
+            attribute = node.func.value.attr
+            type_ = types.get(attribute, "")
+            safe = not type_ or type_ in LEAVES or attribute in KEPT
+            assert safe, f"line {node.lineno}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("name", sorted({*DECLARED} - {*TWINS}))
+def test_what_is_kept_is_set_once(name: str) -> None:
+    for class_ in classes_of(parse(module_path(name))).values():
+        for method, body in functions_of(class_.body).items():
+            if method != "__init__" and not method.startswith("_begin_"):
+                assert assigned_to_self(body).isdisjoint(KEPT), method
 
 
 def sources_of(name: str) -> list[Path]:

@@ -3,14 +3,13 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-cpdef bytes take(const unsigned char *data, Py_ssize_t start, Py_ssize_t length,
-                 bint masked)
+cpdef bytes take(bytes data, Py_ssize_t start, Py_ssize_t length, bint masked)
 cpdef bytes start_of(bytearray buffer, Py_ssize_t size)
-cpdef object blank(type kind)
-cpdef uint64_t uint64(const unsigned char *data, Py_ssize_t start) noexcept
-cpdef int32_t utf8(int32_t state, const unsigned char *data, Py_ssize_t start,
-                   Py_ssize_t stop) noexcept
-cpdef Py_ssize_t controls(const unsigned char *data, Py_ssize_t stop) noexcept
+cdef object blank(type kind)
+cpdef uint64_t uint64(bytes data, Py_ssize_t start) except? 1
+cpdef int32_t utf8(int32_t state, bytes data, Py_ssize_t start,
+                   Py_ssize_t stop) except? -2
+cpdef Py_ssize_t controls(bytes data, Py_ssize_t stop) except -1
 cpdef bytes as_bytes(object data)
 cpdef bytes header(int first, uint64_t length, bint masked)
 cpdef bytes frame(int first, object data, bint masked)
@@ -33,10 +32,10 @@ cdef class Payload:
     cdef int _grow(self, Py_ssize_t count) except -1
     cdef void _copy(self, const unsigned char *data, Py_ssize_t size) noexcept
     cdef bint add(self, const unsigned char *data, Py_ssize_t size) noexcept
-    cpdef Py_ssize_t feed(self, const unsigned char *data, Py_ssize_t start,
+    cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t start,
                           Py_ssize_t stop) except -1
     cpdef bytes cut(self)
     cpdef bytes finish(self)
 
-cpdef Payload arriving(const unsigned char *data, Py_ssize_t start, uint64_t length,
-                       bint masked, bint text, int32_t state)
+cpdef Payload arriving(bytes data, Py_ssize_t start, uint64_t length, bint masked,
+                       bint text, int32_t state)

@@ -1,6 +1,7 @@
 # The compiled twin of _kernels.py, which documents every name.
 #
-# The functions trust their positions: the caller has checked them.
+# What Python can call checks all positions: no call may read or write outside of a
+# buffer. `blank`, `_take_text` and `add` are for C alone, and trust their caller.
 
 import os
 
@@ -50,7 +51,30 @@ cdef inline uint32_t load_key(const unsigned char *source) noexcept:
     return key
 
 
-def mask(const unsigned char[::1] data, const unsigned char[::1] key):
+cdef inline int check(bytes data, Py_ssize_t start, Py_ssize_t length,
+                      bint masked) except -1:
+    """Check that a buffer has these bytes, with a masking key before them, if any."""
+    if data is None:
+        raise TypeError("bytes are needed, not None")
+    if (start < (4 if masked else 0) or length < 0
+            or length > PyBytes_GET_SIZE(data) - start):
+        raise IndexError("the buffer has no such bytes")
+    return 0
+
+
+cdef inline int check_range(bytes data, Py_ssize_t start, Py_ssize_t stop) except -1:
+    """The same for a first position and the one behind the last."""
+    if start < 0 or stop < start:
+        raise IndexError("the buffer has no such bytes")
+    return check(data, start, stop - start, False)
+
+
+cdef inline const unsigned char *at(bytes data, Py_ssize_t start) noexcept:
+    """The address of a position that was checked."""
+    return <const unsigned char *>PyBytes_AS_STRING(data) + start
+
+
+def mask(const unsigned char[::1] data not None, const unsigned char[::1] key not None):
     cdef Py_ssize_t size = data.shape[0]
     cdef bytes masked = PyBytes_FromStringAndSize(NULL, size)
     if key.shape[0] != 4:
@@ -61,47 +85,56 @@ def mask(const unsigned char[::1] data, const unsigned char[::1] key):
     return masked
 
 
-cpdef bytes take(const unsigned char *data, Py_ssize_t start, Py_ssize_t length,
-                 bint masked):
+cpdef bytes take(bytes data, Py_ssize_t start, Py_ssize_t length, bint masked):
     cdef bytes payload
+    check(data, start, length, masked)
     if not masked:
-        return PyBytes_FromStringAndSize(<const char *>data + start, length)
+        return PyBytes_FromStringAndSize(<const char *>at(data, start), length)
     payload = PyBytes_FromStringAndSize(NULL, length)
     if length:  # the empty bytes object is shared
-        sansocket_mask(<unsigned char *>PyBytes_AS_STRING(payload), data + start,
-                       <size_t>length, load_key(data + start - 4))
+        sansocket_mask(<unsigned char *>PyBytes_AS_STRING(payload), at(data, start),
+                       <size_t>length, load_key(at(data, start - 4)))
     return payload
 
 
 cpdef bytes start_of(bytearray buffer, Py_ssize_t size):
-    if size > PyByteArray_GET_SIZE(buffer):
-        raise ValueError("the buffer is shorter than that")
+    if buffer is None:
+        raise TypeError("a bytearray is needed, not None")
+    if not 0 <= size <= PyByteArray_GET_SIZE(buffer):
+        raise ValueError("the buffer has not so many bytes")
     return PyBytes_FromStringAndSize(PyByteArray_AS_STRING(buffer), size)
 
 
-cpdef object blank(type kind):
+cdef object blank(type kind):
     cdef object instance = (<PyTypeObject *>kind).tp_new(kind, (), NULL)
     PyObject_GC_UnTrack(<PyObject *>instance)
     return instance
 
 
-cpdef uint64_t uint64(const unsigned char *data, Py_ssize_t start) noexcept:
+cpdef uint64_t uint64(bytes data, Py_ssize_t start) except? 1:
+    cdef const unsigned char *source
     cdef uint64_t number = 0
     cdef int i
+    check(data, start, 8, False)
+    source = at(data, start)
     for i in range(8):
-        number = number << 8 | data[start + i]
+        number = number << 8 | source[i]
     return number
 
 
-cpdef int32_t utf8(int32_t state, const unsigned char *data, Py_ssize_t start,
-                   Py_ssize_t stop) noexcept:
-    return sansocket_utf8(state, data + start, <size_t>(stop - start))
+cpdef int32_t utf8(int32_t state, bytes data, Py_ssize_t start,
+                   Py_ssize_t stop) except? -2:
+    check_range(data, start, stop)
+    return sansocket_utf8(state, at(data, start), <size_t>(stop - start))
 
 
-cpdef Py_ssize_t controls(const unsigned char *data, Py_ssize_t stop) noexcept:
+cpdef Py_ssize_t controls(bytes data, Py_ssize_t stop) except -1:
+    cdef const unsigned char *source
     cdef Py_ssize_t i, found = 0
+    check(data, 0, stop, False)
+    source = at(data, 0)
     for i in range(stop):
-        found += (data[i] < 0x20 and data[i] != 0x09) or data[i] == 0x7F
+        found += (source[i] < 0x20 and source[i] != 0x09) or source[i] == 0x7F
     return found
 
 
@@ -123,7 +156,9 @@ cdef class TextReader:
 
 
 cdef class Payload:
-    def __init__(self, uint64_t length, bytes key, bint text, int32_t state):
+    def __init__(self, uint64_t length, bytes key not None, bint text, int32_t state):
+        if len(key) not in (0, 4):
+            raise ValueError("a masking key has 4 bytes")
         self.missing = length
         self.state = state
         self._key = load_key(key) if key else 0
@@ -147,15 +182,17 @@ cdef class Payload:
         self._room = <Py_ssize_t>room
         return 0
 
-    cpdef Py_ssize_t feed(self, const unsigned char *data, Py_ssize_t start,
+    cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t start,
                           Py_ssize_t stop) except -1:
-        cdef Py_ssize_t count = stop - start
+        cdef Py_ssize_t count
+        check_range(data, start, stop)
+        count = stop - start
         if <uint64_t>count > self.missing:
             count = <Py_ssize_t>self.missing
         if count == 0:
             return start
         self._grow(count)
-        self._copy(data + start, count)
+        self._copy(at(data, start), count)
         return start + count
 
     cdef bint add(self, const unsigned char *data, Py_ssize_t size) noexcept:
@@ -195,12 +232,14 @@ cdef class Payload:
         return payload
 
 
-cpdef Payload arriving(const unsigned char *data, Py_ssize_t start, uint64_t length,
-                       bint masked, bint text, int32_t state):
-    cdef Payload payload = Payload.__new__(Payload)
+cpdef Payload arriving(bytes data, Py_ssize_t start, uint64_t length, bint masked,
+                       bint text, int32_t state):
+    cdef Payload payload
+    check(data, start, 0, masked)
+    payload = Payload.__new__(Payload)
     payload.missing = length
     payload.state = state
-    payload._key = load_key(data + start - 4) if masked else 0
+    payload._key = load_key(at(data, start - 4)) if masked else 0
     payload._text = text
     return payload
 

@@ -25,6 +25,9 @@ class Outbox:
     """The half of a ``Session`` that sends messages."""
 
     def _begin_outbox(self, protocol: Protocol) -> None:
+        # Calls under way rely on the parts of a session to stay what they are.
+        if getattr(self, "protocol", None) is not None:
+            raise RuntimeError("a session is initialised only once")
         # Any, as it is what the caller gave: often a subclass with methods of its own.
         self.protocol: Any = protocol
         self._writes: list[bytes] = []  # to be written before what the protocol has

@@ -132,8 +132,8 @@ class FrameParser(_kernels.TextReader):
         """
         data = self._data
         buf = data  # the same bytes; when compiled, as a pointer
-        pos = self._pos
         end = len(data)
+        pos = min(self._pos, end)  # whatever was done in the midst of the last call
         self._needed = 0
         mode = _PLAIN
         most = most_deflated = 0
@@ -154,7 +154,7 @@ class FrameParser(_kernels.TextReader):
                 if mode == _DEFLATE:
                     most_deflated = _slack(self._inflated_limit())
             if self._payload is not None:
-                pos = self._payload.feed(buf, pos, end)
+                pos = self._payload.feed(data, pos, end)
                 if self._payload.state < 0:
                     raise text_error(-1)
                 if self._payload.missing:
@@ -189,7 +189,7 @@ class FrameParser(_kernels.TextReader):
                         if length < 126:
                             raise self._header_error(pos)
                     else:
-                        length = _kernels.uint64(buf, pos + 2)
+                        length = _kernels.uint64(data, pos + 2)
                         if length < 65536 or length >> 63:
                             raise self._header_error(pos)
                 if kind >= _WHOLE:
@@ -206,7 +206,7 @@ class FrameParser(_kernels.TextReader):
                     limit -= 1
                     pos = start + length
                     if kind == _DEFLATED:
-                        payload = _kernels.take(buf, start, length, masked)
+                        payload = _kernels.take(data, start, length, masked)
                         payload = self._inflate_whole(payload, opcode)
                     elif opcode == 1 and self.validate_utf8:
                         self._utf8 = 0
@@ -214,7 +214,7 @@ class FrameParser(_kernels.TextReader):
                         if self._utf8:
                             raise text_error(self._utf8)
                     else:
-                        payload = _kernels.take(buf, start, length, masked)
+                        payload = _kernels.take(data, start, length, masked)
                     self._frames_received += 1
                     self._messages_received += 1
                     frame = frames.new_frame(_OPCODES[opcode], payload, True)
@@ -228,7 +228,7 @@ class FrameParser(_kernels.TextReader):
                     if length > left:
                         self._needed = start + length - pos
                         break
-                    payload = _kernels.take(buf, start, length, masked)
+                    payload = _kernels.take(data, start, length, masked)
                 else:
                     if opcode:
                         self._start_message(first, mode)
@@ -236,7 +236,7 @@ class FrameParser(_kernels.TextReader):
                     self._room -= length
                     if length > left:
                         self._payload = _kernels.arriving(
-                            buf, start, length, masked, self._text, self._utf8
+                            data, start, length, masked, self._text, self._utf8
                         )
                         self._first = first
                         pos = start
@@ -246,7 +246,7 @@ class FrameParser(_kernels.TextReader):
                         if self._utf8 < 0:
                             raise text_error(self._utf8)
                     else:
-                        payload = _kernels.take(buf, start, length, masked)
+                        payload = _kernels.take(data, start, length, masked)
                 pos = start + length
             limit -= 1
             self._deliver(first, payload, mode)
@@ -363,9 +363,10 @@ class FrameParser(_kernels.TextReader):
         frame.rsv3 = bool(first & 0x10)
         limit = min(self._budget, self._max_fragment)
         most = None if first & 0x08 else _from_limit(limit)
+        extensions = self._extensions  # a variable keeps what is replaced meanwhile
         fits = True
         try:
-            for extension in reversed(self._extensions):
+            for extension in reversed(extensions):
                 frame = extension.decode(frame, max_size=most)
         except PayloadTooBig:
             fits = False

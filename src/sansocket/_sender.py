@@ -148,7 +148,8 @@ class FrameSender(FrameParser):
         """
         if self.debug:
             self.logger.debug("> %s", frame)
-        data = frame.serialize(mask=self._client, extensions=self._extensions)
+        extensions = self._extensions  # a variable keeps what is replaced meanwhile
+        data = frame.serialize(mask=self._client, extensions=extensions)
         self._queue(data)
         self._frames_sent += 1
 

@@ -1,6 +1,8 @@
 cimport cython
 
 
+cdef list _pairs_of(object headers)
+cdef dict _index_of(object headers)
 cpdef object add_to_index(dict index, str key, str value)
 cpdef object _from_wire(list pairs, dict index)
 @cython.locals(

@@ -142,30 +142,30 @@ class Headers(MutableMapping[str, str]):
     # Reading
 
     def __getitem__(self, key: str) -> str:
-        value = self._index[_text(key).lower()]
+        value = _index_of(self)[_text(key).lower()]
         if isinstance(value, str):
             return value
         raise MultipleValuesError(key.lower())
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and key.lower() in self._index
+        return isinstance(key, str) and key.lower() in _index_of(self)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._index)
+        return iter(_index_of(self))
 
     def __len__(self) -> int:
-        return len(self._index)
+        return len(_index_of(self))
 
     def get_all(self, key: str) -> list[str]:
         """All values of a header, in order; an empty list if there are none."""
-        value = self._index.get(key.lower())
+        value = _index_of(self).get(key.lower())
         if value is None:
             return []
-        return [value] if isinstance(value, str) else value.copy()
+        return [value] if isinstance(value, str) else list(value)
 
     def raw_items(self) -> Iterator[tuple[str, str]]:
         """Names and values as they came, repeated names included."""
-        return iter(self._list)
+        return iter(_pairs_of(self))
 
     # Writing
 
@@ -179,8 +179,8 @@ class Headers(MutableMapping[str, str]):
 
     def __delitem__(self, key: str) -> None:
         key = _text(key).lower()
-        del self._index[key]
-        self._list = [pair for pair in self._list if pair[0].lower() != key]
+        del _index_of(self)[key]
+        self._list = [pair for pair in _pairs_of(self) if pair[0].lower() != key]
 
     def clear(self) -> None:
         """Remove all headers."""
@@ -194,7 +194,7 @@ class Headers(MutableMapping[str, str]):
         source: Any = headers
         if isinstance(headers, Headers):
             # A copy, since it may be this object itself.
-            source = headers._list.copy()
+            source = _pairs_of(headers).copy()
         elif hasattr(headers, "keys"):
             source = [(key, source[key]) for key in source.keys()]  # noqa: SIM118
         for key, value in source:
@@ -208,14 +208,15 @@ class Headers(MutableMapping[str, str]):
 
     def copy(self) -> Headers:
         """A copy that changes independently."""
-        headers = _from_wire(self._list.copy(), self._index.copy())
-        for key, value in self._index.items():
+        index = _index_of(self).copy()
+        for key, value in index.items():
             if not isinstance(value, str):
-                headers._index[key] = value.copy()
+                index[key] = list(value)
+        headers = _from_wire(_pairs_of(self).copy(), index)
         return headers
 
     def _add(self, key: str, value: str) -> None:
-        self._list.append((key, value))
+        _pairs_of(self).append((key, value))
         add_to_index(self._index, key.lower(), value)
 
     # Whole
@@ -237,7 +238,7 @@ class Headers(MutableMapping[str, str]):
     __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
-        lines = [f"{name}: {value}\n" for name, value in self._list]
+        lines = [f"{name}: {value}\n" for name, value in _pairs_of(self)]
         return "".join(lines) + "\n"
 
     def __repr__(self) -> str:
@@ -246,6 +247,16 @@ class Headers(MutableMapping[str, str]):
 
 HeadersLike: TypeAlias = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
 """What `Headers` can be made of."""
+
+
+# A list and a dict for certain: compiled methods check neither types nor how deep
+# they call each other, should these attributes hold something else.
+def _pairs_of(headers: Headers) -> list[tuple[str, str]]:
+    return headers._list
+
+
+def _index_of(headers: Headers) -> dict[str, str | list[str]]:
+    return headers._index
 
 
 def add_to_index(index: dict[str, str | list[str]], key: str, value: str) -> None:

@@ -12,6 +12,6 @@ cdef class Frame:
     cdef public bint rsv3
 
 
-cpdef int first_byte(Frame frame) except -1
+cpdef int first_byte(Frame frame) except? -1
 @cython.locals(frame=Frame)
 cdef Frame new_frame(object opcode, object data, bint fin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _codecs import utf_8_decode
+from copyreg import __newobj__  # type: ignore[attr-defined]
 
 from . import _kernels
 from ._dataclass import REQUIRED, LazyFields, LazyParams
@@ -16,6 +17,7 @@ from .exceptions import ProtocolError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from .extensions.base import Extension
     from .typing import BytesLike
@@ -69,9 +71,11 @@ class Frame:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Frame):
             return NotImplemented
+        # Variables keep what a comparison might replace.
+        opcode, data = self.opcode, self.data
         return (
-            self.opcode == other.opcode
-            and self.data == other.data
+            opcode == other.opcode
+            and data == other.data
             and self.fin == other.fin
             and self.rsv1 == other.rsv1
             and self.rsv2 == other.rsv2
@@ -79,6 +83,11 @@ class Frame:
         )
 
     __hash__ = None  # type: ignore[assignment]  # compared by value and mutable
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How to copy and pickle a frame: the same in both forms, subclasses too."""
+        fields = {name: getattr(self, name) for name in Frame.__match_args__}
+        return __newobj__, (type(self),), (getattr(self, "__dict__", None), fields)
 
     def __repr__(self) -> str:
         return (
@@ -95,7 +104,8 @@ class Frame:
         reserved bits, or a control frame that is fragmented or over 125 bytes."""
         if self.rsv1 or self.rsv2 or self.rsv3:
             raise ProtocolError("reserved bits are set")
-        if self.opcode & 0x8:
+        opcode = self.opcode
+        if opcode & 0x8:
             if not self.fin:
                 raise ProtocolError("control frame is fragmented")
             if len(_kernels.as_bytes(self.data)) > MAX_CONTROL_PAYLOAD:
@@ -123,12 +133,13 @@ class Frame:
 
 def first_byte(frame: Frame) -> int:
     """FIN, reserved bits and opcode, as the first byte of the header has them."""
+    opcode = frame.opcode
     return (
         (0x80 if frame.fin else 0)
         | (0x40 if frame.rsv1 else 0)
         | (0x20 if frame.rsv2 else 0)
         | (0x10 if frame.rsv3 else 0)
-        | frame.opcode
+        | opcode
     )
 
 

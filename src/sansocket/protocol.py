@@ -314,6 +314,8 @@ class Protocol(ConnectionStatus):
 
     def _feed_from(self, buffer: bytearray, size: int) -> None:
         """Feed the first bytes of a buffer; those of a payload go there straight."""
+        if not 0 <= size <= len(buffer):
+            raise ValueError("the buffer has not so many bytes")
         self._pulled = True
         if not self._add(buffer, size):
             self._take(_kernels.start_of(buffer, size))
@@ -387,10 +389,10 @@ class Protocol(ConnectionStatus):
             return
 
     def _receive_control(self, frame: Frame) -> None:
-        data = _kernels.as_bytes(frame.data)
-        if frame.opcode == 0x9:
+        data, opcode = _kernels.as_bytes(frame.data), frame.opcode
+        if opcode == 0x9:
             self._answer_ping(data)
-        elif frame.opcode == 0x8:
+        elif opcode == 0x8:
             self._receive_close(Close.parse(data))
         self._events.append(frame)
 

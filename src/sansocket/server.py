@@ -333,11 +333,12 @@ class ServerProtocol(Protocol):
 
     def _receive_head(self, data: bytes) -> None:
         """Read the request; answer at once what is no valid HTTP."""
-        assert self._head is not None
+        head = self._head
+        assert head is not None
         try:
-            request = self._head.feed(data)
+            request = head.feed(data)
         except Exception as exc:
-            if self._head.asks_for_head():
+            if head.asks_for_head():
                 self._method = "HEAD"
             self.send_response(self._rejection(exc))
             return
@@ -345,17 +346,18 @@ class ServerProtocol(Protocol):
             self._method = request.method
             if self.debug:
                 self._log_head("<", f"{request.method} {request.path}", request.headers)
-            rest, self._head = self._head.rest, None
+            self._head = None
             self._head_received(request)
-            self._hold(rest)
+            self._hold(head.rest)
 
     def _receive_head_eof(self) -> None:
         """The stream ended before the handshake was decided."""
-        if self._head is None:
+        head = self._head
+        if head is None:
             self.handshake_exc = EOFError("the stream ended before the response")
             return
         try:
-            self._head.feed_eof()
+            head.feed_eof()
         except InvalidHandshake as exc:
             self.handshake_exc = exc
         self._head = None

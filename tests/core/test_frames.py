@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import pickle
 from array import array
 from typing import Any
 
@@ -133,9 +134,26 @@ class TestValue:
 
     def test_copies(self, impl: Any) -> None:
         frame = new(impl, TEXT, b"x", False, True)
-        for twin in (copy.copy(frame), copy.deepcopy(frame)):
+        pickled = [
+            pickle.loads(pickle.dumps(frame, protocol))
+            for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+        ]
+        for twin in (copy.copy(frame), copy.deepcopy(frame), *pickled):
             assert twin == frame
             assert twin is not frame
+
+    def test_copies_of_a_subclass(self, impl: Any) -> None:
+        class Dated(impl.frames.Frame):  # type: ignore[misc]
+            def __init__(self, at: list[int]) -> None:
+                super().__init__(impl.frames.Opcode.TEXT, b"x", False)
+                self.at = at
+
+        frame = Dated([1])
+        for twin in (copy.copy(frame), copy.deepcopy(frame)):
+            assert twin == frame
+            assert (type(twin), twin.at) == (Dated, [1])
+        assert copy.copy(frame).at is frame.at
+        assert copy.deepcopy(frame).at is not frame.at
 
     def test_match(self, impl: Any) -> None:
         kind, opcodes = impl.frames.Frame, impl.frames.Opcode

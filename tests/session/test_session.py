@@ -589,3 +589,24 @@ def test_messages_in_fragments_with_control_frames_between(
     for byte in b"".join(stream):
         end.session.receive_data(bytes([byte]), clock.now)
     assert end.messages() == ["abc", b"d"]
+
+
+@pytest.mark.parametrize("size", [-1, 4, 2**40])
+@pytest.mark.parametrize("before", [b"", masked(FIN | BINARY, bytes(9000))[:999]])
+def test_no_more_is_read_than_a_buffer_has(
+    impl: Any, clock: Clock, before: bytes, size: int
+) -> None:
+    """Neither between messages nor inside of a payload, which takes another way."""
+    end = server(impl, clock)
+    connect(end, client(impl, clock))
+    end.session.receive_data(before, clock.now)
+    with pytest.raises(ValueError, match="buffer"):
+        end.session.receive_from(bytearray(3), size, clock.now)
+    assert end.session.protocol.stats.bytes_received >= len(before)
+
+
+def test_is_initialised_only_once(impl: Any, clock: Clock) -> None:
+    """A call under way would go on with parts that are gone."""
+    end = server(impl, clock)
+    with pytest.raises(RuntimeError, match="only once"):
+        end.session.__init__(end.session.protocol, clock.now)

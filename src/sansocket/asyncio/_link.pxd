@@ -7,7 +7,7 @@ from ._waiter cimport Waiter
 
 cdef double NEVER, BATCHING, ANSWERING, MOST_TIME
 cdef Py_ssize_t LARGE, MOST_SENT, PER_MESSAGE, MOST_PEEKED
-cdef int MOST_STREAK
+cdef int _MOST_STREAK
 cdef object _KEEP, _CLOSE
 
 

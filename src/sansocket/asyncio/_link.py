@@ -59,6 +59,7 @@ ANSWERING = 0.005
 MOST_TIME = 0.005
 MOST_SENT = 262144
 MOST_STREAK = 64  # messages that are received before other tasks have their turn
+_MOST_STREAK = MOST_STREAK  # a C value in the compiled form, which no imported name is
 # Bytes above which nothing is read while the application is behind.
 MOST_PEEKED = 65536
 PER_MESSAGE = 256
@@ -125,6 +126,8 @@ class Link:
         on_message: Callable[[Any, Any], object] | None = None,
         on_close: Callable[[Any], object] | None = None,
     ) -> None:
+        if getattr(self, "session", None) is not None:
+            raise RuntimeError("a connection is initialised only once")
         self._loop = loop = asyncio.get_running_loop()
         self._turn = _turn_of(loop)
         self._buffer: Any = self._turn.view.obj
@@ -157,7 +160,7 @@ class Link:
         self._lost_by: Exception | None = None
         self._flush_due = False  # at the end of this turn of the loop
         # Bytes that were sent when last looked at, and when last written.
-        self._sent = self._flushed = protocol._bytes_sent
+        self._sent = self._flushed = self.protocol._bytes_sent
         self._streak = 0  # messages received since the receiver last waited
         self._wrote_at = -NEVER  # when a message was last written at once
         self._reads = True  # whether the transport reads
@@ -312,7 +315,7 @@ class Link:
         count = 0
         try:
             while not (self._writing_paused and self._answers):
-                if count == MOST_STREAK:
+                if count == _MOST_STREAK:
                     count = 0
                     if self._clock() - self._now >= MOST_TIME:
                         self._loop.call_soon(self._call_again)

@@ -53,10 +53,11 @@ class Waiter:
         callback, self._callback = self._callback, None
         if callback is None:
             return
-        if not soon and self._context is not None and current_task(self._loop) is None:
-            self._context.run(callback, self)
+        loop, context = self._loop, self._context
+        if not soon and context is not None and current_task(loop) is None:
+            context.run(callback, self)
         else:
-            self._loop.call_soon(callback, self, context=self._context)
+            loop.call_soon(callback, self, context=context)
 
     def wake_now(self) -> None:
         """Let the task go on, as a callback of the event loop."""
@@ -95,7 +96,8 @@ class Waiter:
         self._message = msg
         callback, self._callback = self._callback, None
         if callback is not None:
-            self._loop.call_soon(callback, self, context=self._context)
+            loop, context = self._loop, self._context
+            loop.call_soon(callback, self, context=context)
         return True
 
     def result(self) -> None:

@@ -105,9 +105,17 @@ cdef inline int allot(z_stream *stream, Output *out, uint64_t limit) except -1:
     return <int>stream.avail_out
 
 
+cdef inline int check_bits(int bits) except -1:
+    """Check the size of a window; zlib gives others another meaning."""
+    if not 8 <= bits <= 15:
+        raise ValueError("a window has 8 to 15 bits")
+    return 0
+
+
 cdef class Inflater:
     def __cinit__(self, int bits):
         memset(&self._stream, 0, sizeof(z_stream))
+        check_bits(bits)
         if inflateInit2(&self._stream, -bits) != Z_OK:
             raise MemoryError
         self._alive = True
@@ -118,12 +126,16 @@ cdef class Inflater:
 
     cpdef bytes inflate(self, bytes data, bint final, uint64_t limit):
         cdef z_stream *stream = &self._stream
-        cdef const unsigned char *source = <unsigned char *>PyBytes_AS_STRING(data)
-        cdef uint64_t left = <uint64_t>PyBytes_GET_SIZE(data)
+        cdef const unsigned char *source
+        cdef uint64_t left
         cdef bint in_tail = False, full = False
         cdef uint64_t content = 0, most = PIECE
         cdef Output out
         cdef int room, status
+        if data is None:
+            raise TypeError("bytes are needed, not None")
+        source = <unsigned char *>PyBytes_AS_STRING(data)
+        left = <uint64_t>PyBytes_GET_SIZE(data)
         limit = min(limit, LARGEST)
         begin(&out, limit)
         stream.avail_in = 0
@@ -178,6 +190,7 @@ cdef class Inflater:
 cdef class Deflater:
     def __cinit__(self, int bits, int level, int memory, int strategy):
         memset(&self._stream, 0, sizeof(z_stream))
+        check_bits(bits)
         if deflateInit2(&self._stream, level, Z_DEFLATED, -bits, memory, strategy) != Z_OK:
             raise ValueError("zlib refuses these compress settings")
         self._alive = True

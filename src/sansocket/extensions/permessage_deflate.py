@@ -246,7 +246,7 @@ def _with_data(frame: Frame, data: bytes, rsv1: bool) -> Frame:
 def _check_settings(settings: dict[str, Any] | None) -> dict[str, Any]:
     if settings is None:
         return _NO_SETTINGS
-    unknown = set(settings) - {"level", "memLevel", "method", "strategy"}
+    unknown = set(dict(settings)) - {"level", "memLevel", "method", "strategy"}
     if unknown:
         raise ValueError(f"unknown compress setting: {', '.join(sorted(unknown))}")
     return settings
