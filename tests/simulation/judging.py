@@ -19,7 +19,8 @@ def judge(world: World) -> None:
         if side.conn is None or side.peer.conn is None:
             continue
         if side.conn.protocol.state.name != "CLOSED":
-            world.fault("not closed", side.name)
+            if not world.exited:
+                world.fault("not closed", side.name)
             continue
         judge_loss(world, side)
         judge_code(world, side)
@@ -81,11 +82,21 @@ def judge_code(world: World, side: Side) -> None:
     if (
         conn.close_code == 1006
         and peer.ours
+        and not has_failed(conn)
         and world.is_calm(side)
         and world.is_quick(min(timeouts))
         and not (side.aborted or peer.aborted)
     ):
         world.fault("1006", f"{side.name}: {conn.protocol.close_exc!r}")
+
+
+def has_failed(conn: Any) -> bool:
+    """Whether this end has failed the connection: it reads nothing more then."""
+    sent = conn.protocol.close_exc.sent
+    reasons = ("message was not finished", "error in fragmented message")
+    return conn.protocol.parser_exc is not None or (
+        sent is not None and sent.reason in reasons
+    )
 
 
 def judge_cancelled(world: World) -> None:
@@ -146,6 +157,8 @@ def is_theirs(context: dict[str, Any], exc: BaseException | None) -> bool:
 
 def judge_rest(world: World) -> None:
     """Nothing is left open."""
+    if world.exited:
+        return
     for sock in world.network.sockets.values():
         world.fault("socket left open", str(getattr(sock, "address", sock)))
 

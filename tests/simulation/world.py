@@ -55,7 +55,7 @@ class World:
         self.network = Network(Random(program.seed + 1), program.weather)
         self.loop = Loop(self.network)
         self.loop.selector.on_turn.append(self._look)
-        self.loop.selector.ends_at = self.network.now + CURFEW + 4 * PATIENCE
+        self.loop.selector.ends_at = self.network.now + CURFEW + 6 * PATIENCE
         self.started_at = self.network.now
         self.faults: list[Fault] = []
         self.raised: list[BaseException] = []
@@ -158,13 +158,18 @@ class World:
                         f"{side.name}: {task.get_coro()!r}\n{stack.getvalue()}",
                     )
                 task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=PATIENCE)
         for _ in range(5):
             await asyncio.sleep(0)
+        if self.network.sockets:  # such as those in the middle of TLS's handshake
+            await asyncio.sleep(65)
 
     def _may_hang(self, side: Side) -> bool:
         """Whether nobody can know that the connection is over."""
         events = self.program.pairs[side.number].events
-        return not side.ours or any(event[1] == "vanish" for event in events)
+        silent = ("vanish", "reset one")
+        return not side.ours or any(event[1] in silent for event in events)
 
     def _serve(self) -> Any:
         program = self.program
@@ -368,8 +373,8 @@ class World:
 
     def _judge_memory(self, side: Side) -> None:
         """What waits to be written is bounded."""
-        if side.unlimited:
-            return
+        if side.unlimited or side.conn.protocol.state.name == "CLOSED":
+            return  # nor is there a size, with TLS, once the connection is lost
         limit = self.options_of(side).get("write_limit", 2**15)
         high = limit[0] if isinstance(limit, tuple) else limit
         waits = side.conn.transport.get_write_buffer_size()
