@@ -133,7 +133,7 @@ class Side:
             one.ended = self.world.tick()
             one.sure = True
 
-    def take(self, message: str | bytes) -> None:
+    def take(self, message: str | bytes, place: int | None = None) -> None:
         """Note what was received, and compare it."""
         self.world.tick()
         if not message:
@@ -147,7 +147,7 @@ class Side:
             self.world.fault("wrong message", f"{self.name} got {message[:40]!r}")
         if number in self.got:
             self.world.fault("message twice", f"{self.name} got {number} again")
-        self.got.append(number)
+        self.got.insert(len(self.got) if place is None else place, number)
 
     # --- running
 
@@ -212,7 +212,8 @@ class Side:
 
     def handed(self) -> int:
         """Bytes that the driver has given away."""
-        assert self.sock is not None
+        if self.sock is None or self.sock.closed:
+            return 0
         return self.sock.bytes_sent + int(self.conn.transport.get_write_buffer_size())
 
     async def do_send_many(
@@ -331,10 +332,12 @@ class Side:
 
     async def do_recv_parts(self, pause: float) -> None:
         parts: list[Any] = []
+        place = 0
         try:
             async for part in self.conn.recv_streaming():
                 self.world.loop.step()
                 parts.append(part)
+                place = len(self.got)  # others may receive now, if it is the last
                 if pause:
                     await asyncio.sleep(pause)
         except self.driver.exceptions.ConnectionClosed:
@@ -344,7 +347,9 @@ class Side:
         except BaseException:
             self.cut = self.cut or bool(parts)
             raise
-        self.take(("" if not parts or isinstance(parts[0], str) else b"").join(parts))
+        self.take(
+            ("" if not parts or isinstance(parts[0], str) else b"").join(parts), place
+        )
 
     async def do_recv_some(self, seconds: float) -> None:
         """Receive for a while, then cancel it."""

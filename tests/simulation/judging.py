@@ -19,7 +19,7 @@ def judge(world: World) -> None:
         if side.conn is None or side.peer.conn is None:
             continue
         if side.conn.protocol.state.name != "CLOSED":
-            if not world.exited:
+            if side.ours and not world.exited:
                 world.fault("not closed", side.name)
             continue
         judge_loss(world, side)
@@ -74,7 +74,7 @@ def judge_code(world: World, side: Side) -> None:
     """A connection whose network works ends with a closing handshake."""
     peer = side.peer
     conn = side.conn
-    if world.exited:
+    if world.exited or (not side.ours and side.gave_up_at is not None):
         return
     timeouts = [
         world.options_of(one).get("close_timeout", 10) or 10 for one in (side, peer)
@@ -93,7 +93,11 @@ def judge_code(world: World, side: Side) -> None:
 def has_failed(conn: Any) -> bool:
     """Whether this end has failed the connection: it reads nothing more then."""
     sent = conn.protocol.close_exc.sent
-    reasons = ("message was not finished", "error in fragmented message")
+    reasons = (
+        "message was not finished",
+        "error in fragmented message",
+        "close during fragmented message",
+    )
     return conn.protocol.parser_exc is not None or (
         sent is not None and sent.reason in reasons
     )
@@ -159,7 +163,10 @@ def judge_rest(world: World) -> None:
     """Nothing is left open."""
     if world.exited:
         return
+    theirs = {side.sock for side in world.sides if not side.ours}
     for sock in world.network.sockets.values():
+        if sock in theirs:
+            continue
         world.fault("socket left open", str(getattr(sock, "address", sock)))
 
 

@@ -234,8 +234,8 @@ class Maker:
         pair.events = self.make_events()
         if self.chance(0.2):
             pair.starts_at = round(random.uniform(0, 1), 2)
-        if self.chance(0.06):
-            pair.gives_up = random.randrange(1, 30)
+        if self.chance(0.1):
+            pair.gives_up = random.randrange(1, 25)
         return pair
 
     def make_callbacks(self, end: End) -> None:

@@ -258,6 +258,8 @@ class World:
     def _administer(self, what: str) -> None:
         self.note("server:", what)
         if what == "stop listening":
+            if not self.server_driver.ours:
+                return  # its server would never close connections then
             self.server.close(close_connections=False)
             return
         self._closing()
