@@ -36,9 +36,10 @@ def replay(options: argparse.Namespace) -> int:
         print("no fault")
         return 0
     kind = options.fault or world.faults[0].kind
+    key = next(one.key for one in world.faults if one.kind == kind)
 
     def fails(candidate: Program) -> bool:
-        return any(one.kind == kind for one in run(candidate, options.form).faults)
+        return any(one.key == key for one in run(candidate, options.form).faults)
 
     if not options.no_shrink:
         program = shrink(program, fails)

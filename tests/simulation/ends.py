@@ -186,7 +186,7 @@ class Side:
     def unexpected(self, exc: Exception) -> ProgramError:
         """Judge what was raised; programs that misuse nothing else are told."""
         known = self.driver.exceptions
-        if not isinstance(exc, known.ConcurrencyError):
+        if self.ours and not isinstance(exc, known.ConcurrencyError):
             self.world.fault("unexpected exception", f"{self.name}: {exc!r}", exc)
         return self.world.throw(ProgramError("misuse"))
 

@@ -74,7 +74,7 @@ def judge_code(world: World, side: Side) -> None:
     """A connection whose network works ends with a closing handshake."""
     peer = side.peer
     conn = side.conn
-    if world.exited or (not side.ours and side.gave_up_at is not None):
+    if world.exited or side.gave_up_at is not None:
         return
     timeouts = [
         world.options_of(one).get("close_timeout", 10) or 10 for one in (side, peer)

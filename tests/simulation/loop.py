@@ -63,10 +63,6 @@ class Selector(selectors.BaseSelector):
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
         return self.keys
 
-    def waits_to_write(self, fd: int) -> bool:
-        key = self.keys.get(fd)
-        return key is not None and bool(key.events & selectors.EVENT_WRITE)
-
     def select(self, timeout: float | None = None) -> list[tuple[Any, int]]:
         network = self.network
         self.steps = 0
@@ -132,7 +128,8 @@ class Loop(selector_events.BaseSelectorEventLoop):
         super().__init__(self.selector)
         self._clock_resolution = 1e-9
         self.set_exception_handler(self._note)
-        network.waits_to_write = self.selector.waits_to_write
+        network.waits_to_write = lambda fd: fd in self.waiting_since
+        self.waiting_since: dict[int, float] = {}  # bytes wait in a transport
 
     @staticmethod
     def _note(loop: Any, context: dict[str, Any]) -> None:
@@ -158,6 +155,16 @@ class Loop(selector_events.BaseSelectorEventLoop):
 
     def _write_to_self(self) -> None:
         pass
+
+    # --- whether bytes wait in a transport, by the number of its socket
+
+    def _add_writer(self, fd: Any, *args: Any) -> Any:
+        self.waiting_since.setdefault(fd, self.network.now)
+        return super()._add_writer(fd, *args)  # type: ignore[misc]
+
+    def _remove_writer(self, fd: Any) -> Any:
+        self.waiting_since.pop(fd, None)
+        return super()._remove_writer(fd)  # type: ignore[misc]
 
     # --- connections
 

@@ -85,6 +85,8 @@ def smaller_end(program: Program, number: int, name: str) -> Iterator[Change]:
         for index, action in enumerate(end.tasks[task].actions):
             yield lambda one, t=task, i=index: of(one, t).pop(i)  # type: ignore[misc]
             for place, value in enumerate(action):
+                if action[0] == "close":
+                    continue
                 if isinstance(value, list) and len(value) > 1:
                     less: object = value[:-1]
                 elif isinstance(value, (int, float)) and value > 1:

@@ -22,7 +22,7 @@ from typing import Any
 from .drivers import Driver, driver, ours
 from .ends import Cancelled, ProgramError, Side
 from .loop import EndlessTurn, Loop, Overtime, Stopped
-from .network import NEVER, Network
+from .network import NEVER, Network, Socket
 from .programs import EXITS, Pair, Program, actions_of
 
 CERTIFICATE = Path(__file__).with_name("certificate.pem")
@@ -35,11 +35,12 @@ CPU_LIMIT = 10.0  # seconds of CPU for a program
 class Fault(Exception):
     """Something that must not happen."""
 
-    def __init__(self, kind: str, text: str, trace: str = "") -> None:
+    def __init__(self, kind: str, text: str, trace: str = "", key: str = "") -> None:
         super().__init__(f"{kind}: {text}")
         self.kind = kind
         self.text = text
         self.trace = trace
+        self.key = kind, key  # what tells it from others
 
 
 class World:
@@ -90,7 +91,8 @@ class World:
 
     def fault(self, kind: str, text: str, exc: BaseException | None = None) -> None:
         trace = "".join(traceback.format_exception(exc)) if exc else ""
-        self.faults.append(Fault(kind, text, trace))
+        key = "" if exc is None else type(exc).__name__
+        self.faults.append(Fault(kind, text, trace, key))
         self.note("FAULT", kind, text)
 
     def throw(self, exc: Any) -> Any:
@@ -124,7 +126,7 @@ class World:
             client = Side(self, number, "client", self.client_driver, pair.client)
             server.peer, client.peer = client, server
             self.sides += [server, client]
-        async with self._serve() as self.server:
+        async with _Patience(self, self._serve()) as self.server:
             for at, what in program.admin:
                 self.loop.call_later(at, self._administer, what)
             clients = [
@@ -356,12 +358,7 @@ class World:
         now = self.network.now
         self.note(side.name, "gives its peer up")
         if side.ours:
-            life = max(sock.heard_at, sock.progress_at)
-            if now - life < timeout - 0.02:
-                self.fault(
-                    "lively peer given up",
-                    f"{side.name}: sign of life {now - life:.3f} s ago of {timeout} s",
-                )
+            self._judge_signs(side, sock, timeout)
         peer = side.peer
         if not (self.is_calm(side) and self.is_quick(timeout) and peer.ours):
             return
@@ -372,6 +369,18 @@ class World:
             reads = side.conn.transport.is_reading()
         if reads and peer.conn.session.reading:
             self.fault("healthy peer given up", f"{side.name} gave up {peer.name}")
+
+    def _judge_signs(self, side: Side, sock: Socket, timeout: float) -> None:
+        """A peer has shown signs of life if something came from it, or if it takes
+        what has waited since before the ping: that may be waiting as well."""
+        now = self.network.now
+        heard = now - sock.heard_at
+        if side.conn.session.reading and heard < timeout - 0.02:
+            self.fault("lively peer given up", f"{side.name} heard it {heard:.3f} s ago")
+        waiting_since = self.loop.waiting_since.get(sock.fd, now)
+        taken = now - sock.progress_at
+        if waiting_since < now - timeout and taken < 0.75 * timeout:
+            self.fault("lively peer given up", f"{side.name}: it took {taken:.3f} s ago")
 
     def _judge_memory(self, side: Side) -> None:
         """What waits to be written is bounded."""
@@ -412,6 +421,33 @@ class World:
         from .judging import judge
 
         judge(self)
+
+
+class _Patience:
+    """Enters a server; if it is not ours, leaving it may need help."""
+
+    def __init__(self, world: World, server: Any) -> None:
+        self.world = world
+        self.server = server
+
+    async def __aenter__(self) -> Any:
+        return await self.server.__aenter__()
+
+    async def __aexit__(self, *exc: Any) -> None:
+        if self.world.server_driver.ours:
+            await self.server.__aexit__(*exc)
+            return
+        task = asyncio.ensure_future(self.server.__aexit__(*exc))
+        await asyncio.wait([task], timeout=PATIENCE)
+        for transport in self.world.loop.transports:
+            if not task.done() and transport.get_protocol() is not None:
+                transport.abort()
+        for side in self.world.sides:
+            if not task.done():
+                side.aborted = True
+                for other in side.tasks:
+                    other.cancel()
+        await asyncio.wait([task])
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
