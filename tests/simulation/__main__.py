@@ -1,59 +1,147 @@
-"""Runs programs at random, and tells which fail: see ``--help``."""
+"""Runs programs at random on both ends of connections, and tells which fail.
+
+A program that fails is made smaller, and printed with what happened in it.
+"""
 
 from __future__ import annotations
 
 import argparse
+import gc
+import multiprocessing
+import os
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import count
 
 from .drivers import forms
 from .programs import KINDS, Program, make
 from .shrinking import shrink
 from .world import World, run
 
+BATCH = 50  # programs that a process runs before it tells
+
+Failed = list[tuple[int, str, str]]  # seed, kind of fault, text
+
 
 def main() -> int:
     parser = argparse.ArgumentParser("python -m tests.simulation", description=__doc__)
     parser.add_argument("--programs", type=int, default=1000)
-    parser.add_argument("--seed", type=int, help="run the program of this seed only")
-    parser.add_argument("--first", type=int, default=0, help="seed of the first program")
-    parser.add_argument("--minutes", type=float, help="go on for so long")
+    parser.add_argument("--minutes", type=float, help="go on for so long instead")
+    parser.add_argument("--first", type=int, default=0, help="first seed (default: 0)")
+    parser.add_argument("--seed", type=int, help="run this seed only, and show it")
     parser.add_argument("--kind", choices=KINDS, help="server and client")
     parser.add_argument("--form", choices=forms(), default=forms()[0])
-    parser.add_argument("--fault", help="kind of fault to look at")
+    parser.add_argument("--fault", help="kind of fault to look at, with --seed")
+    parser.add_argument("--processes", type=int, default=min(os.cpu_count() or 1, 2))
     parser.add_argument("--no-shrink", action="store_true")
+    parser.add_argument("--all", action="store_true", help="do not stop at a fault")
     options = parser.parse_args()
     if options.seed is not None:
-        return replay(options)
-    return 0
-
-
-def replay(options: argparse.Namespace) -> int:
-    program = make(options.seed, options.kind)
-    world = run(program, options.form)
-    if not world.faults:
-        print("\n".join(program.lines()))
-        print("no fault")
+        return replay(options.seed, options)
+    failed = search(options)
+    if not failed:
         return 0
-    kind = options.fault or world.faults[0].kind
-    key = next(one.key for one in world.faults if one.kind == kind)
+    for kind, number in Counter(kind for _, kind, _ in failed).most_common():
+        seeds = [str(seed) for seed, one, _ in failed if one == kind]
+        print(f"{kind}: {number} programs, of seeds {' '.join(seeds[:8])}")
+    return replay(failed[0][0], options)
+
+
+def search(options: argparse.Namespace) -> Failed:
+    """Run programs until one fails."""
+    started = time.monotonic()
+    failed: Failed = []
+    done = 0
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.processes, context, prepare) as pool:
+        running: set[Future[Failed]] = set()
+        for seeds in batches(options, started):
+            if failed and not options.all:
+                break
+            running.add(pool.submit(run_all, seeds, options.kind, options.form))
+            if len(running) > options.processes:
+                ready, running = wait(running, return_when=FIRST_COMPLETED)
+                done += BATCH * len(ready)
+                failed += [one for future in ready for one in future.result()]
+                tell(done, started, failed)
+        failed += [one for future in running for one in future.result()]
+        done += BATCH * len(running)
+    tell(done, started, failed)
+    print(file=sys.stderr)
+    return sorted(failed)
+
+
+def batches(options: argparse.Namespace, started: float) -> Iterator[range]:
+    for first in count(options.first, BATCH):
+        if options.minutes is None:
+            if first >= options.first + options.programs:
+                return
+        elif time.monotonic() > started + 60 * options.minutes:
+            return
+        yield range(first, first + BATCH)
+
+
+def tell(done: int, started: float, failed: Failed) -> None:
+    seconds = time.monotonic() - started
+    faults = len({seed for seed, _, _ in failed})
+    text = f"{done} programs, {seconds:.0f} s, {faults} failed"
+    print(f"\r{text}", end="", file=sys.stderr, flush=True)
+
+
+def prepare() -> None:
+    """Let what stays be no work for the collector of garbage after each program."""
+    for kind in KINDS:
+        run(make(0, kind))
+    gc.collect()
+    gc.freeze()
+
+
+def run_all(seeds: range, kind: str | None, form: str) -> Failed:
+    """Run programs; tell which have failed, and how."""
+    return [
+        (seed, fault_kind, text)
+        for seed in seeds
+        for fault_kind, text in {
+            fault.kind: fault.text for fault in run(make(seed, kind), form).faults
+        }.items()
+    ]
+
+
+def replay(seed: int, options: argparse.Namespace) -> int:
+    """Run the program of a seed, make it smaller if it fails, and show it."""
+    program = make(seed, options.kind)
+    world = run(program, options.form)
+    faults = [one for one in world.faults if options.fault in (None, one.kind)]
+    if not faults:
+        show(run(program, options.form, trace=True))
+        return 0
+    key = faults[0].key
 
     def fails(candidate: Program) -> bool:
         return any(one.key == key for one in run(candidate, options.form).faults)
 
     if not options.no_shrink:
+        gc.collect()
+        gc.freeze()
         program = shrink(program, fails)
     show(run(program, options.form, trace=True))
+    kind = f" --kind {options.kind}" if options.kind else ""
+    print(f"again: python -m tests.simulation --seed {seed}{kind}")
     return 1
 
 
 def show(world: World) -> None:
+    """Print a program, what happened, and what was wrong."""
     print("\n".join(world.program.lines()))
-    print(*world.trace, sep="\n")
-    for fault in world.faults:
+    print("\n".join(world.trace))
+    for fault in world.faults[:5]:
         print(f"\n{fault}\n{fault.trace}")
+    if not world.faults:
+        print("no fault")
 
 
 if __name__ == "__main__":
-    started = time.perf_counter()
     sys.exit(main())

@@ -86,6 +86,7 @@ class Side:
         self.busy_until = 0.0
         self.failed: str | None = None  # why there is no connection
         self.gave_up_at: float | None = None
+        self.ended_at: float | None = None  # when its handler did
         self.biggest = 0  # of what it sent
         self.unlimited = False  # it sent without asking for room
         self.last_send: tuple[int, int] | None = None
@@ -191,7 +192,7 @@ class Side:
         return self.world.throw(ProgramError("misuse"))
 
     async def do(self, action: Action) -> None:
-        self.world.loop.step()
+        self.world.loop.step(self.ours)
         await getattr(self, f"do_{action[0]}")(*action[1:])
 
     def cancel(self, task: asyncio.Task[Any], what: str) -> None:
@@ -220,7 +221,7 @@ class Side:
         self, count: int, size: int, text: bool, pause: float | str
     ) -> None:
         for _ in range(count):
-            self.world.loop.step()
+            self.world.loop.step(self.ours)
             await self.do_send(size, text)
             if pause == "compute":
                 await self.do_compute(0.06)
@@ -260,7 +261,7 @@ class Side:
         self, parts: list[Any], fails: bool, pause: float
     ) -> AsyncIterator[Any]:
         for number, part in enumerate(parts):
-            self.world.loop.step()
+            self.world.loop.step(self.ours)
             yield part
             if fails and number == len(parts) // 2:
                 raise self.world.throw(ProgramError("in the middle of a message"))
@@ -322,7 +323,7 @@ class Side:
             self.drained = not self.closed_itself
             return
         while True:
-            self.world.loop.step()
+            self.world.loop.step(self.ours)
             await self.receive()
 
     async def do_recv_slowly(self, count: int, pause: float) -> None:
@@ -335,7 +336,7 @@ class Side:
         place = 0
         try:
             async for part in self.conn.recv_streaming():
-                self.world.loop.step()
+                self.world.loop.step(self.ours)
                 parts.append(part)
                 place = len(self.got)  # others may receive now, if it is the last
                 if pause:
@@ -445,7 +446,7 @@ class Side:
 
     def on_message(self, message: str | bytes) -> None:
         """What is called with each message."""
-        self.world.loop.step()
+        self.world.loop.step(self.ours)
         self.take(message)
         what = self.end.on_message or "keep"
         closed = self.driver.exceptions
@@ -458,7 +459,7 @@ class Side:
             raise
         except closed.ConcurrencyError as exc:
             self.closed_itself = True
-            raise self.world.throw(exc)  # noqa: B904 - it is the same
+            raise self.world.throw(exc) from exc
         if what == "compute":
             self.world.compute(0.03)
         elif what == "raise" and len(self.got) == 3:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 def judge(world: World) -> None:
     """Find what is wrong, now that all is over."""
     for side in world.sides:
+        if world.program.pairs[side.number].again:
+            continue  # it is not one connection
         judge_order(world, side)
         if side.conn is None or side.peer.conn is None:
             continue
@@ -117,7 +119,7 @@ def judge_cancelled(world: World) -> None:
 
 def judge_logs(world: World) -> None:
     """Nothing is in the log but what programs raised."""
-    for record, ours in world.records:  # type: ignore[attr-defined]
+    for record, ours in world.records:
         exc = record.exc_info[1] if record.exc_info else None
         if not ours or record.name.startswith("websockets") or was_raised(world, exc):
             continue
@@ -126,7 +128,7 @@ def judge_logs(world: World) -> None:
         world.fault("log", f"{record.name}: {record.getMessage()}", exc)
     for context in world.loop.contexts:
         exc = context.get("exception")
-        if is_theirs(context, exc):
+        if is_theirs(context, exc) or was_raised(world, exc):
             continue
         world.fault("loop's handler", f"{context['message']}: {context}", exc)
 
@@ -146,6 +148,8 @@ def mentions(world: World, text: str) -> bool:
 def is_theirs(context: dict[str, Any], exc: BaseException | None) -> bool:
     """Whether it is an affair of ``websockets``."""
     names = [str(type(context.get("protocol")).__module__)]
+    code = getattr(context.get("asyncgen"), "ag_code", None)
+    names.append(getattr(code, "co_filename", ""))
     task = context.get("task") or context.get("future")
     if isinstance(task, asyncio.Task):
         names.append(str(getattr(task.get_coro(), "__qualname__", "")))

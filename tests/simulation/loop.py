@@ -12,7 +12,7 @@ from typing import Any
 from .network import NEVER, Network
 
 MOST_TURNS = 20_000  # at one moment
-MOST_STEPS = 1000  # that a program does in one turn
+MOST_STEPS = 300  # that a program does in one turn
 
 
 class Stopped(BaseException):
@@ -45,6 +45,7 @@ class Selector(selectors.BaseSelector):
         self.all_turns = 0
         self.steps = 0  # of programs in this turn
         self.ends_at = NEVER
+        self.stopped: Stopped | None = None
         self.on_turn: list[Callable[[], None]] = []
 
     def register(self, fd: Any, events: int, data: Any = None) -> Any:
@@ -63,7 +64,14 @@ class Selector(selectors.BaseSelector):
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
         return self.keys
 
+    def stop(self, exc: Stopped) -> None:
+        """Stop here, and if somebody catches that, at the next turn."""
+        self.stopped = exc
+        raise exc
+
     def select(self, timeout: float | None = None) -> list[tuple[Any, int]]:
+        if self.stopped is not None:
+            raise self.stopped
         network = self.network
         self.steps = 0
         self.turns += 1
@@ -138,12 +146,16 @@ class Loop(selector_events.BaseSelectorEventLoop):
     def time(self) -> float:
         return self.network.now
 
-    def step(self, seconds: float = 0.00002) -> None:
+    def step(self, counts: bool, seconds: float = 0.00002) -> None:
         """A program does a step, which takes some time."""
         self.network.now += seconds
+        if not counts:
+            return
         self.selector.steps += 1
         if self.selector.steps > MOST_STEPS:
-            raise EndlessTurn(f"{MOST_STEPS} steps without a turn of the loop")
+            self.selector.stop(
+                EndlessTurn(f"{MOST_STEPS} steps without a turn of the loop")
+            )
 
     # --- no pipe to itself: there are no other threads
 

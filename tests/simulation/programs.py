@@ -20,6 +20,17 @@ EXITS = ("exit", "interrupt")
 RAISED = ("error", "cancelled", "generator", "group", "base", "base group", "closed")
 
 
+# What a server does whose client connects again and again.
+SHORT_LIVES: tuple[list[Action], ...] = (
+    [],
+    [("raise", "error")],
+    [("sleep", 0.05)],
+    [("close", 1012)],
+    [("abort",)],
+    [("sleep", 12)],
+)
+
+
 @dataclass
 class Task:
     """What one task does with a connection.
@@ -59,6 +70,7 @@ class Pair:
 
     Attributes:
         starts_at: seconds from the beginning.
+        again: whether the client connects again and again.
         gives_up: after how many turns of the loop ``connect()`` is cancelled, or -1.
         events: time since the beginning, what, and arguments.
 
@@ -67,6 +79,7 @@ class Pair:
     client: End
     server: End
     starts_at: float = 0.0
+    again: bool = False
     gives_up: int = -1
     events: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -99,6 +112,8 @@ class Program:
         lines += [f"at {at}: {what}" for at, what in self.admin]
         for number, pair in enumerate(self.pairs):
             lines.append(f"connection {number} at {pair.starts_at}:")
+            if pair.again:
+                lines.append("  connects again and again")
             if pair.gives_up >= 0:
                 lines.append(f"  connect() cancelled after {pair.gives_up} turns")
             lines += [f"  network: {event}" for event in pair.events]
@@ -232,6 +247,11 @@ class Maker:
         if client_callbacks:
             self.make_callbacks(pair.client)
         pair.events = self.make_events()
+        if self.chance(0.04) and not callbacks and not client_callbacks:
+            pair.again = True
+            pair.client = End([Task([("recv_all",)])])
+            pair.server = End([Task(random.choice(SHORT_LIVES))])
+            return pair
         if self.chance(0.2):
             pair.starts_at = round(random.uniform(0, 1), 2)
         if self.chance(0.1):

@@ -54,6 +54,7 @@ def smaller(program: Program) -> Iterator[Change]:
         for index in range(len(pair.events)):
             yield lambda one, n=number, i=index: one.pairs[n].events.pop(i)  # type: ignore[misc]
         yield lambda one, n=number: setattr(one.pairs[n], "gives_up", -1)  # type: ignore[misc]
+        yield lambda one, n=number: setattr(one.pairs[n], "again", False)  # type: ignore[misc]
         yield lambda one, n=number: setattr(one.pairs[n], "starts_at", 0)  # type: ignore[misc]
     for one in fields(Weather):
         yield lambda p, one=one: setattr(p.weather, one.name, one.default)  # type: ignore[misc]

@@ -21,6 +21,7 @@ from typing import Any
 
 from .drivers import Driver, driver, ours
 from .ends import Cancelled, ProgramError, Side
+from .judging import judge
 from .loop import EndlessTurn, Loop, Overtime, Stopped
 from .network import NEVER, Network, Socket
 from .programs import EXITS, Pair, Program, actions_of
@@ -29,7 +30,7 @@ CERTIFICATE = Path(__file__).with_name("certificate.pem")
 ADDRESS = ("sim", 80)
 CURFEW = 30.0  # seconds after which the server closes
 PATIENCE = 25.0  # seconds that all may take to end then
-CPU_LIMIT = 10.0  # seconds of CPU for a program
+CPU_LIMIT = 5.0  # seconds of CPU for a program
 
 
 class Fault(Exception):
@@ -68,6 +69,8 @@ class World:
         self.computed = 0.0
         self.closed_at = NEVER  # when the server began to close
         self.exited = False
+        self.stopped = False
+        self.records: list[tuple[logging.LogRecord, bool]] = []
         self._number = 0
         self._tick = 0
         self.server: Any = None
@@ -141,6 +144,9 @@ class World:
                     )
             await asyncio.wait(clients, timeout=CURFEW)
             self.note("curfew")
+            for pair, task in zip(program.pairs, clients, strict=True):
+                if pair.again and not task.done():
+                    self.sides[1].cancel(task, "client that connects again")
             self._closing()
         self.note("server closed")
         await self._end()
@@ -198,6 +204,7 @@ class World:
             await side.run()
         finally:
             side.closed_itself = True
+            side.ended_at = self.network.now
             side.note("handler ends", repr(sys.exc_info()[1]))
 
     def _on_open(self, conn: Any) -> None:
@@ -235,19 +242,38 @@ class World:
             options["on_close"] = lambda conn: side.on_close()
         uri = f"{scheme}://{ADDRESS[0]}:{ADDRESS[1]}/{number}"
         begun = self.network.now
+        connector = self.client_driver.connect(uri, proxy=None, **options)
+        if pair.again:
+            await self._connect_again(side, connector)
+            return
         try:
-            async with self.client_driver.connect(uri, proxy=None, **options) as conn:
+            async with connector as conn:
                 side.attach(conn)
                 try:
                     await side.run()
                 finally:
                     side.closed_itself = True
+                    side.ended_at = self.network.now
                     side.note("client ends", repr(sys.exc_info()[1]))
         except Exception as exc:
             if side.conn is None:
                 side.failed = repr(exc)
                 self._judge_failure(side, exc, self.network.now - begun)
             raise
+
+    async def _connect_again(self, side: Side, connector: Any) -> None:
+        """Connect and connect; it must not be too often."""
+        opened: list[float] = []
+        async for conn in connector:
+            side.attach(conn)
+            opened.append(self.network.now)
+            if side.ours and len(opened) > 8 and opened[-1] - opened[-9] < 2:
+                self.fault("storm", f"{side.name} connected 9 times within 2 s")
+                break
+            with contextlib.suppress(side.driver.exceptions.ConnectionClosed):
+                await side.run()
+            if len(opened) > 50:
+                break
 
     # --- what happens from outside
 
@@ -326,6 +352,8 @@ class World:
                     side.gave_up_at = self.network.now
                     self._judge_keepalive(side)
                 self._judge_memory(side)
+                if side.ended_at is not None:
+                    self._judge_end(side, side.ended_at)
             elif side.gave_up_at is None:
                 sent = conn.protocol.close_sent
                 if sent is not None and sent.reason == "keepalive ping timeout":
@@ -382,6 +410,15 @@ class World:
         if waiting_since < now - timeout and taken < 0.75 * timeout:
             self.fault("lively peer given up", f"{side.name}: it took {taken:.3f} s ago")
 
+    def _judge_end(self, side: Side, ended_at: float) -> None:
+        """When a handler ends, so does its connection."""
+        timeout = self.options_of(side).get("close_timeout", 10)
+        if self.network.now < ended_at + timeout + 2 + self.computed:
+            return
+        side.ended_at = None
+        if side.conn.protocol.state.name != "CLOSED" and not self.exited:
+            self.fault("left open", side.name)
+
     def _judge_memory(self, side: Side) -> None:
         """What waits to be written is bounded."""
         if side.unlimited or side.conn.protocol.state.name == "CLOSED":
@@ -414,14 +451,6 @@ class World:
             return
         if self.is_calm(side) and self.is_quick(min(timeouts)):
             self.fault("no connection", f"{side.name}: {exc!r}", exc)
-
-    # --- judging, at the end
-
-    def judge(self) -> None:
-        from .judging import judge
-
-        judge(self)
-
 
 class _Patience:
     """Enters a server; if it is not ours, leaving it may need help."""
@@ -525,15 +554,15 @@ class CpuLimit(Stopped):
     """A call did not return."""
 
 
-def _alarm(*args: object) -> None:
-    raise CpuLimit(f"more than {CPU_LIMIT} s of CPU")
-
-
 @contextlib.contextmanager
-def cpu_limit() -> Iterator[None]:
+def cpu_limit(loop: Loop) -> Iterator[None]:
     """Do not hang, even where no step is counted."""
-    before = signal.signal(signal.SIGVTALRM, _alarm)
-    signal.setitimer(signal.ITIMER_VIRTUAL, CPU_LIMIT)
+
+    def alarm(*args: object) -> None:
+        loop.selector.stop(CpuLimit(f"more than {CPU_LIMIT} s of CPU"))
+
+    before = signal.signal(signal.SIGVTALRM, alarm)
+    signal.setitimer(signal.ITIMER_VIRTUAL, CPU_LIMIT, 1)
     try:
         yield
     finally:
@@ -549,19 +578,16 @@ def run(program: Program, form: str = "pure", trace: bool = False) -> World:
     collects = gc.isenabled()
     gc.disable()
     try:
-        with recording(world) as records, cpu_limit():
+        with recording(world) as records, cpu_limit(world.loop):
             _run(world)
             gc.collect()
-        world.records = records.records  # type: ignore[attr-defined]
-        if not any(fault.kind in STOPS for fault in world.faults):
-            world.judge()
+        world.records = records.records
+        if not world.stopped:
+            judge(world)
     finally:
         if collects:
             gc.enable()
     return world
-
-
-STOPS = ("Deadlock", "EndlessTurn", "StandingTime", "Overtime", "CpuLimit")
 
 
 def _run(world: World) -> None:
@@ -573,7 +599,9 @@ def _run(world: World) -> None:
         told = stacks(loop)
         if isinstance(exc, (EndlessTurn, CpuLimit)):
             told = "".join(traceback.format_exception(exc))
-        world.faults.append(Fault(type(exc).__name__, str(exc), told))
+        if world.server_driver.ours or not world.exited:
+            world.faults.append(Fault(type(exc).__name__, str(exc), told))
+        world.stopped = True
         for task in asyncio.all_tasks(loop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
     except Exception as exc:
