@@ -7,23 +7,15 @@ from __future__ import annotations
 
 import argparse
 import gc
-import multiprocessing
 import os
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from itertools import count
 
 from .drivers import forms
 from .programs import KINDS, Program, make
+from .searching import Search
 from .shrinking import shrink
 from .world import World, run
-
-BATCH = 50  # programs that a process runs before it tells
-
-Failed = list[tuple[int, str, str]]  # seed, kind of fault, text
 
 
 def main() -> int:
@@ -41,73 +33,16 @@ def main() -> int:
     options = parser.parse_args()
     if options.seed is not None:
         return replay(options.seed, options)
-    failed = search(options)
+    search = Search(options.kind, options.form, options.all)
+    failed = search.run(
+        options.first, options.programs, options.minutes, options.processes
+    )
     if not failed:
         return 0
     for kind, number in Counter(kind for _, kind, _ in failed).most_common():
         seeds = [str(seed) for seed, one, _ in failed if one == kind]
         print(f"{kind}: {number} programs, of seeds {' '.join(seeds[:8])}")
     return replay(failed[0][0], options)
-
-
-def search(options: argparse.Namespace) -> Failed:
-    """Run programs until one fails."""
-    started = time.monotonic()
-    failed: Failed = []
-    done = 0
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.processes, context, prepare) as pool:
-        running: set[Future[Failed]] = set()
-        for seeds in batches(options, started):
-            if failed and not options.all:
-                break
-            running.add(pool.submit(run_all, seeds, options.kind, options.form))
-            if len(running) > options.processes:
-                ready, running = wait(running, return_when=FIRST_COMPLETED)
-                done += BATCH * len(ready)
-                failed += [one for future in ready for one in future.result()]
-                tell(done, started, failed)
-        failed += [one for future in running for one in future.result()]
-        done += BATCH * len(running)
-    tell(done, started, failed)
-    print(file=sys.stderr)
-    return sorted(failed)
-
-
-def batches(options: argparse.Namespace, started: float) -> Iterator[range]:
-    for first in count(options.first, BATCH):
-        if options.minutes is None:
-            if first >= options.first + options.programs:
-                return
-        elif time.monotonic() > started + 60 * options.minutes:
-            return
-        yield range(first, first + BATCH)
-
-
-def tell(done: int, started: float, failed: Failed) -> None:
-    seconds = time.monotonic() - started
-    faults = len({seed for seed, _, _ in failed})
-    text = f"{done} programs, {seconds:.0f} s, {faults} failed"
-    print(f"\r{text}", end="", file=sys.stderr, flush=True)
-
-
-def prepare() -> None:
-    """Let what stays be no work for the collector of garbage after each program."""
-    for kind in KINDS:
-        run(make(0, kind))
-    gc.collect()
-    gc.freeze()
-
-
-def run_all(seeds: range, kind: str | None, form: str) -> Failed:
-    """Run programs; tell which have failed, and how."""
-    return [
-        (seed, fault_kind, text)
-        for seed in seeds
-        for fault_kind, text in {
-            fault.kind: fault.text for fault in run(make(seed, kind), form).faults
-        }.items()
-    ]
 
 
 def replay(seed: int, options: argparse.Namespace) -> int:
