@@ -100,6 +100,7 @@ class Side:
             )
             if self.sock is not None and self.is_server:
                 self.sock = self.sock.peer
+            self.ended_at = None
             self.note("open")
 
     def note(self, *what: object) -> None:
