@@ -180,6 +180,7 @@ class Pipe:
         self.ended = False  # whether it has told so
         self.dead = False  # whether nothing arrives any more
         self.pump_at = NEVER
+        self.held: list[Callable[[], None]] = []  # what nothing lets pass for now
 
     def room(self) -> int:
         return max(0, self.network.weather.send_buffer - len(self.waiting))
@@ -233,12 +234,26 @@ class Pipe:
         """Arrive, unless nothing passes."""
         if self.dead:
             return
+        if self.held or self.stalled_until > self.network.now:
+            self.held.append(arrive)
+            if len(self.held) == 1:
+                self._release_later()
+        else:
+            arrive()
+
+    def _release_later(self) -> None:
+        if self.stalled_until != NEVER:
+            self.network.at(self.stalled_until, self._release)
+
+    def _release(self) -> None:
+        """Let arrive what was held back."""
         if self.stalled_until > self.network.now:
-            if self.stalled_until != NEVER:
-                # Behind what is waiting as well already: events keep their order.
-                self.network.at(self.stalled_until, lambda: self._land(arrive))
+            self._release_later()
             return
-        arrive()
+        held, self.held = self.held, []
+        for arrive in held:
+            if not self.dead:
+                arrive()
 
     def _arrive(self, data: bytes) -> None:
         self.flying -= len(data)

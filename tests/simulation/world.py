@@ -356,7 +356,11 @@ class World:
                     self._judge_end(side, side.ended_at)
             elif side.gave_up_at is None:
                 sent = conn.protocol.close_sent
-                if sent is not None and sent.reason == "keepalive ping timeout":
+                if (
+                    sent is not None
+                    and sent.reason == "keepalive ping timeout"
+                    and conn.protocol.close_rcvd is None
+                ):
                     side.gave_up_at = self.network.now
                     self._judge_keepalive(side)
 
