@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import heapq
 import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from random import Random
 from typing import Any
 
 Address = tuple[str, int]
+
+# In struct tcp_info of Linux: bytes acknowledged, bytes not sent yet, bytes sent, those
+# sent again, and the window.
+TCP_INFO = struct.Struct("=120xQ16xI52xQQ12xI24x")
 FIRST_FD = 1000  # far from those of the process
 NEVER = float("inf")
 
@@ -33,6 +38,7 @@ class Weather:
         chunk: bytes that travel, or are read, at once; smaller at random.
         bandwidth: bytes a second, or 0 for no limit.
         lazy: share of the polls in which a ready socket is left out.
+        tells: whether the system tells how far a connection is, as Linux does.
 
     """
 
@@ -43,6 +49,7 @@ class Weather:
     chunk: int = 65536
     bandwidth: float = 0
     lazy: float = 0.0
+    tells: bool = True
 
     @property
     def transit(self) -> float:
@@ -173,6 +180,7 @@ class Pipe:
         self.target = target
         self.waiting = bytearray()  # in the socket that sends
         self.flying = 0  # bytes between
+        self.arrived = 0  # bytes on the other side
         self.arrives_at = 0.0  # of what was sent last
         self.leaves_at = 0.0  # when there is room on the wire
         self.stalled_until = 0.0
@@ -257,6 +265,7 @@ class Pipe:
 
     def _arrive(self, data: bytes) -> None:
         self.flying -= len(data)
+        self.arrived += len(data)
         self.target.take(data)
 
     def _arrive_end(self) -> None:
@@ -356,8 +365,16 @@ class Socket:
     def getpeername(self) -> Address:
         return self.remote
 
-    def getsockopt(self, *names: int) -> int:
-        return 0
+    def getsockopt(self, level: int, name: int, size: int = 0) -> Any:
+        if size == 0:
+            return 0
+        self._check_open()
+        if name != getattr(socket, "TCP_INFO", 11) or not self.network.weather.tells:
+            raise OSError(errno.ENOPROTOOPT, "the system does not tell")
+        out = self.out
+        window = max(0, self.network.weather.receive_buffer - len(self.peer.inbox))
+        info = out.arrived, len(out.waiting), out.arrived + out.flying, 0, window
+        return TCP_INFO.pack(*info)[:size]
 
     def setsockopt(self, *options: Any) -> None:
         pass

@@ -191,6 +191,7 @@ class Maker:
             weather.send_buffer = 10**9
         if self.chance(0.3):
             weather.lazy = random.choice((0.1, 0.5))
+        weather.tells = self.chance(0.7)
         return weather
 
     def make_options(self) -> dict[str, Any]:
