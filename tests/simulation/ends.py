@@ -21,6 +21,9 @@ NOISE = _random.randbytes(200_000)
 LETTERS = "".join(_random.choices("abcdefgh ijklmnop\näöß€😀", k=200_000))
 
 
+QUIET = 0.01  # seconds without sending, after which a message is written at once
+
+
 class ProgramError(Exception):
     """What a program raises."""
 
@@ -89,6 +92,7 @@ class Side:
         self.ended_at: float | None = None  # when its handler did
         self.biggest = 0  # of what it sent
         self.unlimited = False  # it sent without asking for room
+        self.sent_at = 0.0
         self.last_send: tuple[int, int] | None = None
 
     def attach(self, conn: Any) -> None:
@@ -208,15 +212,22 @@ class Side:
         number, message = self.compose(size, text)
         one = self.begin(number, message)
         before = self.handed()
+        now = self.world.network.now
         await self.conn.send(message)
-        self.last_send = (self.world.loop.selector.all_turns, before)
+        turn = self.world.loop.selector.all_turns
+        self.last_send = (turn, before) if now - self.sent_at > QUIET else None
+        self.sent_at = now
         self.finish(one)
 
     def handed(self) -> int:
         """Bytes that the driver has given away."""
-        if self.sock is None or self.sock.closed:
+        if self.sock is None:
             return 0
-        return self.sock.bytes_sent + int(self.conn.transport.get_write_buffer_size())
+        try:
+            waits = self.conn.transport.get_write_buffer_size()
+        except AttributeError:  # TLS knows it no more
+            waits = 0
+        return self.sock.bytes_sent + int(waits)
 
     async def do_send_many(
         self, count: int, size: int, text: bool, pause: float | str
@@ -324,7 +335,6 @@ class Side:
             self.drained = not self.closed_itself
             return
         while True:
-            self.world.loop.step(self.ours)
             await self.receive()
 
     async def do_recv_slowly(self, count: int, pause: float) -> None:
@@ -337,7 +347,6 @@ class Side:
         place = 0
         try:
             async for part in self.conn.recv_streaming():
-                self.world.loop.step(self.ours)
                 parts.append(part)
                 place = len(self.got)  # others may receive now, if it is the last
                 if pause:

@@ -176,8 +176,11 @@ class World:
     def _may_hang(self, side: Side) -> bool:
         """Whether nobody can know that the connection is over."""
         events = self.program.pairs[side.number].events
-        silent = ("vanish", "reset one")
-        return not side.ours or any(event[1] in silent for event in events)
+        if not side.ours or any(event[1] in ("vanish", "reset one") for event in events):
+            return True
+        # It is behind with receiving, so nothing is read, and it writes nothing.
+        pings = self.options_of(side).get("ping_interval", 20) is not None
+        return side.conn is not None and not side.conn.session.reading and not pings
 
     def _serve(self) -> Any:
         program = self.program
@@ -430,7 +433,8 @@ class World:
         limit = self.options_of(side).get("write_limit", 2**15)
         high = limit[0] if isinstance(limit, tuple) else limit
         waits = side.conn.transport.get_write_buffer_size()
-        most = high + (len(side.end.tasks) + 1) * (side.biggest + 200) + 5000
+        # As much may wait to be written together with others.
+        most = 2 * high + (len(side.end.tasks) + 1) * (side.biggest + 200) + 5000
         if waits > most * (1.1 if self.program.tls else 1):
             side.unlimited = True
             self.fault("too much to write", f"{side.name}: {waits} of {most}")
@@ -584,7 +588,10 @@ def run(program: Program, form: str = "pure", trace: bool = False) -> World:
     try:
         with recording(world) as records, cpu_limit(world.loop):
             _run(world)
+            faults = world.faults[:]
             gc.collect()
+            if world.stopped:
+                world.faults = faults  # what was cut off has no orderly end
         world.records = records.records
         if not world.stopped:
             judge(world)
@@ -606,6 +613,7 @@ def _run(world: World) -> None:
         if world.server_driver.ours or not world.exited:
             world.faults.append(Fault(type(exc).__name__, str(exc), told))
         world.stopped = True
+        loop.selector.stopped = None  # and with it what its traceback holds
         for task in asyncio.all_tasks(loop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
     except Exception as exc:
