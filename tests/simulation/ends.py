@@ -135,6 +135,7 @@ class Side:
         return one
 
     def finish(self, one: Sent | None) -> None:
+        self.sent_at = self.world.network.now
         if one is not None:
             one.ended = self.world.tick()
             one.sure = True
@@ -216,7 +217,6 @@ class Side:
         await self.conn.send(message)
         turn = self.world.loop.selector.all_turns
         self.last_send = (turn, before) if now - self.sent_at > QUIET else None
-        self.sent_at = now
         self.finish(one)
 
     def handed(self) -> int:
@@ -456,7 +456,6 @@ class Side:
 
     def on_message(self, message: str | bytes) -> None:
         """What is called with each message."""
-        self.world.loop.step(self.ours)
         self.take(message)
         what = self.end.on_message or "keep"
         closed = self.driver.exceptions

@@ -13,6 +13,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -24,6 +25,7 @@ Address = tuple[str, int]
 TCP_INFO = struct.Struct("=120xQ16xI52xQQ12xI24x")
 FIRST_FD = 1000  # far from those of the process
 NEVER = float("inf")
+NUMBER = ContextVar("NUMBER", default=-1)  # of the connection that is being made
 
 
 @dataclass
@@ -68,6 +70,7 @@ class Network:
         self.weather = weather
         self.sockets: dict[int, Socket] = {}
         self.by_address: dict[Address, Socket] = {}
+        self.by_number: dict[int, Socket] = {}  # the near end of connections
         self.listeners: dict[Address, Listener] = {}
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
@@ -113,6 +116,7 @@ class Network:
         near.peer, far.peer = far, near
         near.out, far.out = Pipe(near, far), Pipe(far, near)
         self.by_address[near.address] = near
+        self.by_number[NUMBER.get()] = near
         listener.backlog.append(far)
         return near
 

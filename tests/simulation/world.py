@@ -23,7 +23,7 @@ from .drivers import Driver, driver, ours
 from .ends import Cancelled, ProgramError, Side
 from .judging import judge
 from .loop import EndlessTurn, Loop, Overtime, Stopped
-from .network import NEVER, Network, Socket
+from .network import NEVER, NUMBER, Network, Socket
 from .programs import EXITS, Pair, Program, actions_of
 
 CERTIFICATE = Path(__file__).with_name("certificate.pem")
@@ -118,6 +118,21 @@ class World:
             call()
         else:
             self.loop.call_soon(self.after_turns, count - 1, call)
+
+    def forget(self) -> None:
+        """Let go what was cut off, so that it is no trouble for the next program."""
+        self.spawned.clear()
+        self.cancelled.clear()
+        self.server = None
+        for side in self.sides:
+            side.tasks.clear()
+            side.conn = None
+        self.loop.transports.clear()
+        self.loop.contexts.clear()
+        self.loop.selector.keys.clear()
+        self.network.sockets.clear()
+        self.network.by_address.clear()
+        self.network.by_number.clear()
 
     # --- running
 
@@ -227,6 +242,7 @@ class World:
         side = self.sides[2 * number + 1]
         task = asyncio.current_task()
         assert task is not None
+        NUMBER.set(number)
         if pair.gives_up >= 0:
 
             def cancel() -> None:
@@ -312,11 +328,10 @@ class World:
     def _befall(self, number: int, event: tuple[Any, ...]) -> None:
         """Let something happen to the connection."""
         side = self.sides[2 * number + (event[2] == "client")]
-        sock = side.sock
-        if sock is None:
-            sock = self._find_socket(number, side.is_server)
-            if sock is None:
-                return
+        near = self.network.by_number.get(number)
+        if near is None:
+            return
+        sock = near.peer if side.is_server else near
         self.note("network:", number, *event[1:])
         what = event[1]
         if what in ("reset", "reset one"):
@@ -334,13 +349,6 @@ class World:
         elif what == "vanish":
             sock.out.stall(NEVER)
             sock.peer.out.stall(NEVER)
-
-    def _find_socket(self, number: int, server: bool) -> Any:
-        """The socket of a connection that is not open yet: they come in order."""
-        sockets = list(self.network.by_address.values())
-        if number >= len(sockets):
-            return None
-        return sockets[number].peer if server else sockets[number]
 
     # --- judging, while it goes on
 
@@ -477,8 +485,9 @@ class _Patience:
         task = asyncio.ensure_future(self.server.__aexit__(*exc))
         await asyncio.wait([task], timeout=PATIENCE)
         for transport in self.world.loop.transports:
-            if not task.done() and transport.get_protocol() is not None:
-                transport.abort()
+            if not task.done():
+                with contextlib.suppress(AttributeError):  # it is gone already
+                    transport.abort()
         for side in self.world.sides:
             if not task.done():
                 side.aborted = True
@@ -591,6 +600,8 @@ def run(program: Program, form: str = "pure", trace: bool = False) -> World:
             faults = world.faults[:]
             gc.collect()
             if world.stopped:
+                world.forget()
+                gc.collect()
                 world.faults = faults  # what was cut off has no orderly end
         world.records = records.records
         if not world.stopped:
