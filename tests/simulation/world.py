@@ -195,7 +195,8 @@ class World:
             return True
         # It is behind with receiving, so nothing is read, and it writes nothing.
         pings = self.options_of(side).get("ping_interval", 20) is not None
-        return side.conn is not None and not side.conn.session.reading and not pings
+        told = pings and not self.program.tls  # asyncio's TLS forgets what it writes then
+        return side.conn is not None and not side.conn.session.reading and not told
 
     def _serve(self) -> Any:
         program = self.program
