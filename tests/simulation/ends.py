@@ -393,8 +393,8 @@ class Side:
 
     def check_handed(self) -> None:
         """What was sent is on its way before the program does something long."""
-        if self.last_send is None or not self.ours:
-            return
+        if self.last_send is None or not self.ours or self.world.program.tls:
+            return  # what waits below TLS is not to be seen
         turn, before = self.last_send
         self.last_send = None
         closing = self.conn.protocol.state.name != "OPEN"

@@ -341,7 +341,7 @@ class Maker:
             return ("send_parts", sizes, text, how, random.choice((0, 0, 0.05, 0.5)))
         if shape < 0.85:
             count = random.choice((5, 20, 40))
-            size = min(self.size(), self.budget // count + 1)
+            size = max(0, min(self.size(), self.budget // count))
             self.budget -= size * count
             pause = random.choice((0, 0, 0, "compute", 0.05))
             return ("send_many", count, size, text, pause)

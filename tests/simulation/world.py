@@ -29,7 +29,7 @@ from .programs import EXITS, Pair, Program, actions_of
 CERTIFICATE = Path(__file__).with_name("certificate.pem")
 ADDRESS = ("sim", 80)
 CURFEW = 30.0  # seconds after which the server closes
-PATIENCE = 25.0  # seconds that all may take to end then
+PATIENCE = 45.0  # seconds that all may take to end then; two pings fit in
 CPU_LIMIT = 5.0  # seconds of CPU for a program
 
 
@@ -598,15 +598,16 @@ def run(program: Program, form: str = "pure", trace: bool = False) -> World:
     try:
         with recording(world) as records, cpu_limit(world.loop):
             _run(world)
-            faults = world.faults[:]
-            gc.collect()
-            if world.stopped:
+            if not world.stopped:
+                gc.collect()
+                world.records = records.records
+                judge(world)
+            if world.stopped or world.exited:
+                # What was cut off has no orderly end.
+                faults = world.faults[:]
                 world.forget()
                 gc.collect()
-                world.faults = faults  # what was cut off has no orderly end
-        world.records = records.records
-        if not world.stopped:
-            judge(world)
+                world.faults = faults
     finally:
         if collects:
             gc.enable()
