@@ -83,7 +83,7 @@ class Side:
         self.closed_itself = False  # it began to close, or something failed in it
         self.drained = False  # it received until it was told the end
         self.aborted = False
-        self.cut = False  # it left a message in the middle
+        self.begun: set[int] = set()  # messages of which it got a part
         self.fragmenting = 0
         self.computed = 0.0
         self.busy_until = 0.0
@@ -147,14 +147,19 @@ class Side:
             self.empty_got += 1
             return
         self.got_bytes += len(message)
-        head = message.partition(":" if isinstance(message, str) else b":")[0]  # type: ignore[arg-type]
-        number = int(head) if head.isdigit() else -1
+        number = self.number_of(message)
         one = self.peer.sent.get(number)
         if one is None or one.message != message:
             self.world.fault("wrong message", f"{self.name} got {message[:40]!r}")
         if number in self.got:
             self.world.fault("message twice", f"{self.name} got {number} again")
         self.got.insert(len(self.got) if place is None else place, number)
+
+    @staticmethod
+    def number_of(message: Any) -> int:
+        """The number of a message, from its beginning."""
+        head = message.partition(":" if isinstance(message, str) else b":")[0]
+        return int(head) if head.isdigit() else -1
 
     # --- running
 
@@ -356,7 +361,8 @@ class Side:
                 self.drained = not self.closed_itself
             raise
         except BaseException:
-            self.cut = self.cut or bool(parts)
+            if parts:
+                self.begun.add(self.number_of(parts[0]))
             raise
         self.take(
             ("" if not parts or isinstance(parts[0], str) else b"").join(parts), place
@@ -405,11 +411,13 @@ class Side:
 
     async def do_ping(self, waits: bool) -> None:
         pong = await self.conn.ping()
+        self.sent_at = self.world.network.now
         if waits:
             await pong
 
     async def do_pong(self) -> None:
         await self.conn.pong(b"pong")
+        self.sent_at = self.world.network.now
 
     async def do_close(self, code: int) -> None:
         self.closed_itself = True

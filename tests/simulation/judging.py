@@ -42,7 +42,7 @@ def judge_order(world: World, side: Side) -> None:
         if one.ended < latest:
             world.fault("order", f"{side.name} got {number} behind later ones")
         latest = max(latest, one.begun)
-    got = set(side.got)
+    got = {*side.got, *side.begun}
     for number, one in sent.items():
         if one.sure and one.ended < latest and number not in got:
             world.fault("message lost", f"{side.name} did not get {number}, but others")

@@ -193,6 +193,8 @@ class World:
         events = self.program.pairs[side.number].events
         if not side.ours or any(event[1] in ("vanish", "reset one") for event in events):
             return True
+        if not side.peer.ours and side.peer.sock is not None and not side.peer.sock.closed:
+            return True  # it was cancelled while it closed, and leaves its end open
         # It is behind with receiving, so nothing is read, and it writes nothing.
         pings = self.options_of(side).get("ping_interval", 20) is not None
         told = pings and not self.program.tls  # asyncio's TLS forgets what it writes then
