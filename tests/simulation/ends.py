@@ -94,6 +94,7 @@ class Side:
         self.biggest = 0  # of what it sent
         self.unlimited = False  # it sent without asking for room
         self.sent_at = 0.0
+        self.got_in = -1  # turn of the loop in which a message was received
         self.last_send: tuple[int, int] | None = None
 
     def attach(self, conn: Any) -> None:
@@ -144,6 +145,7 @@ class Side:
     def take(self, message: str | bytes, place: int | None = None) -> None:
         """Note what was received, and compare it."""
         self.world.tick()
+        self.got_in = self.world.loop.selector.all_turns
         if not message:
             self.empty_got += 1
             return
@@ -222,7 +224,8 @@ class Side:
         now = self.world.network.now
         await self.conn.send(message)
         turn = self.world.loop.selector.all_turns
-        self.last_send = (turn, before) if now - self.sent_at > QUIET else None
+        alone = now - self.sent_at > QUIET and turn != self.got_in
+        self.last_send = (turn, before) if alone else None
         self.finish(one)
 
     def handed(self) -> int:

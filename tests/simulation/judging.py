@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from .ends import ProgramError, Side
-from .programs import actions_of
+from .ends import Side
 
 if TYPE_CHECKING:
     from .world import World
 
 
-def judge(world: World) -> None:
+def judge_ends(world: World) -> None:
     """Find what is wrong, now that all is over."""
     for side in world.sides:
         if world.program.pairs[side.number].again:
@@ -27,7 +26,6 @@ def judge(world: World) -> None:
         judge_loss(world, side)
         judge_code(world, side)
     judge_cancelled(world)
-    judge_logs(world)
     judge_rest(world)
 
 
@@ -176,4 +174,4 @@ def judge_rest(world: World) -> None:
         world.fault("socket left open", str(getattr(sock, "address", sock)))
 
 
-__all__ = ["ProgramError", "actions_of", "judge"]
+__all__ = ["judge_ends", "judge_logs"]

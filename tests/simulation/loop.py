@@ -146,7 +146,7 @@ class Loop(selector_events.BaseSelectorEventLoop):
     def time(self) -> float:
         return self.network.now
 
-    def step(self, counts: bool, seconds: float = 0.00002) -> None:
+    def step(self, counts: bool, seconds: float = 0.00005) -> None:
         """A program does a step, which takes some time."""
         self.network.now += seconds
         if not counts:

@@ -217,7 +217,10 @@ class Maker:
 
     def make_admin(self) -> str:
         return self.random.choice(
-            ("close", "close", "close 1012", "stop listening", "cancel serve_forever")
+            (
+                *("close", "close", "close 1012", "stop listening"),
+                *("cancel serve_forever", "close, then serve_forever"),
+            )
         )
 
     def make_events(self) -> list[tuple[Any, ...]]:

@@ -6,7 +6,7 @@ import gc
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import count
 from typing import TypeAlias
@@ -26,10 +26,18 @@ class Search:
         kind: of the programs; ``None`` for all.
         form: of the package.
         goes_on: whether it does not end with the first that fails.
+        wanted: kinds of faults to look for; all, if there are none.
 
     """
 
-    def __init__(self, kind: str | None, form: str, goes_on: bool) -> None:
+    def __init__(
+        self,
+        kind: str | None,
+        form: str,
+        goes_on: bool,
+        wanted: Collection[str] = (),
+    ) -> None:
+        self.wanted = wanted
         self.kind = kind
         self.form = form
         self.goes_on = goes_on
@@ -69,7 +77,11 @@ class Search:
 
     def _take(self, ready: set[Future[Failed]]) -> None:
         for future in ready:
-            self.failed += future.result()
+            self.failed += [
+                one
+                for one in future.result()
+                if not self.wanted or one[1] in self.wanted
+            ]
             self.done += BATCH
         seconds = time.monotonic() - self.started
         faults = len({seed for seed, _, _ in self.failed})

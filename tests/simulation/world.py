@@ -21,7 +21,7 @@ from typing import Any
 
 from .drivers import Driver, driver, ours
 from .ends import Cancelled, ProgramError, Side
-from .judging import judge
+from .judging import judge_ends, judge_logs
 from .loop import EndlessTurn, Loop, Overtime, Stopped
 from .network import NEVER, NUMBER, Network, Socket
 from .programs import EXITS, Pair, Program, actions_of
@@ -137,7 +137,6 @@ class World:
             side.tasks.clear()
             side.conn = None
         self.loop.transports.clear()
-        self.loop.contexts.clear()
         self.loop.selector.keys.clear()
         self.network.sockets.clear()
         self.network.by_address.clear()
@@ -329,6 +328,9 @@ class World:
         elif what == "cancel serve_forever":
             task = self.spawn(self.sides[0], self._serve_forever())
             self.after_turns(3, lambda: self.sides[0].cancel(task, "serve_forever()"))
+        elif what == "close, then serve_forever":
+            self.server.close()
+            self.spawn(self.sides[0], self._serve_forever())
 
     async def _serve_forever(self) -> None:
         try:
@@ -375,7 +377,7 @@ class World:
                     side.gave_up_at = self.network.now
                     self._judge_keepalive(side)
                 self._judge_memory(side)
-                if side.ended_at is not None:
+                if side.ended_at is not None and not self._is_again(side):
                     self._judge_end(side, side.ended_at)
             elif side.gave_up_at is None:
                 sent = conn.protocol.close_sent
@@ -390,6 +392,9 @@ class World:
     def options_of(self, side: Side) -> dict[str, Any]:
         program = self.program
         return program.server_options if side.is_server else program.client_options
+
+    def _is_again(self, side: Side) -> bool:
+        return self.program.pairs[side.number].again
 
     def is_calm(self, side: Side) -> bool:
         """Whether nothing but the ends themselves can disturb a connection."""
@@ -550,7 +555,7 @@ def theirs_in_stack() -> bool:
     return False
 
 
-LOGGERS = ("sansocket", "sansocket_pure", "websockets", "asyncio")
+LOGGERS = ("sansocket", "websockets", "asyncio")
 
 
 @contextlib.contextmanager
@@ -607,18 +612,21 @@ def run(program: Program, form: str = "pure", trace: bool = False) -> World:
     try:
         with recording(world) as records, cpu_limit(world.loop):
             _run(world)
+            if not world.stopped:
+                judge_ends(world)
             faults = world.faults[:]
-            gc.collect()
+            world.forget()
+            gc.collect()  # what is told only then
             if world.stopped or world.exited:
                 world.faults = faults  # what is cut off has no orderly end
-            world.records = records.records
             if not world.stopped:
-                judge(world)
-            if world.stopped or world.exited:
-                faults = world.faults[:]
-                world.forget()
-                gc.collect()
-                world.faults = faults
+                world.records = records.records
+                judge_logs(world)
+            world.raised.clear()
+            world.loop.contexts.clear()
+            faults = world.faults[:]
+            gc.collect()  # so that nothing is told to the next program
+            world.faults = faults
     finally:
         if collects:
             gc.enable()
