@@ -98,9 +98,10 @@ def has_failed(conn: Any) -> bool:
         "error in fragmented message",
         "close during fragmented message",
     )
-    return conn.protocol.parser_exc is not None or (
-        sent is not None and sent.reason in reasons
-    )
+    fault = conn.protocol.parser_exc
+    if fault is not None and not isinstance(fault, EOFError):
+        return True
+    return sent is not None and sent.reason in reasons
 
 
 def judge_cancelled(world: World) -> None:

@@ -40,37 +40,39 @@ class Bug:
     changes: tuple[tuple[str, str, str], ...]
 
 
+PAUSES = (
+    (
+        LINK,
+        "        if self._reads is not session.reading:\n",
+        "        if self._reads is not (\n"
+        "            session.reading and not self._writing_paused\n"
+        "        ):\n",
+    ),
+    (
+        LINK,
+        "        reads = self.session.reading\n",
+        "        reads = self.session.reading and not self._writing_paused\n",
+    ),
+    (
+        LINK,
+        "        self._writing_paused = self.session.stuck = True\n",
+        "        self._writing_paused = self.session.stuck = True\n"
+        "        self._steer_reading()\n",
+    ),
+    (
+        LINK,
+        "        self.session.handle_progress()\n        self._wake_waiters()\n",
+        "        self.session.handle_progress()\n"
+        "        self._steer_reading()\n"
+        "        self._wake_waiters()\n",
+    ),
+)
+
 BUGS = {
     "A": Bug(
         "reading is paused while writing is",
         ("healthy peer given up", "lively peer given up", "1006", "Deadlock"),
-        (
-            (
-                LINK,
-                "        if self._reads is not session.reading:\n",
-                "        if self._reads is not (\n"
-                "            session.reading and not self._writing_paused\n"
-                "        ):\n",
-            ),
-            (
-                LINK,
-                "        reads = self.session.reading\n",
-                "        reads = self.session.reading and not self._writing_paused\n",
-            ),
-            (
-                LINK,
-                "        self._writing_paused = self.session.stuck = True\n",
-                "        self._writing_paused = self.session.stuck = True\n"
-                "        self._steer_reading()\n",
-            ),
-            (
-                LINK,
-                "        self.session.handle_progress()\n        self._wake_waiters()\n",
-                "        self.session.handle_progress()\n"
-                "        self._steer_reading()\n"
-                "        self._wake_waiters()\n",
-            ),
-        ),
+        PAUSES,
     ),
     "B": Bug(
         "send() never gives the loop a turn",
@@ -195,9 +197,9 @@ BUGS = {
         ),
     ),
     "V": Bug(
-        "with TLS and write_limit=0 the opening handshake never ends",
+        "with TLS and a small write_limit the opening handshake never ends",
         ("no connection",),
-        ((LINK, "self._write_high = max(high, 1)", "self._write_high = high"),),
+        (*PAUSES, (LINK, "self._write_high = max(high, 1)", "self._write_high = high")),
     ),
     "broadcast": Bug(
         "a message for all overtakes what a ping has pushed ahead",
@@ -255,9 +257,9 @@ def main() -> int:
         seconds = time.monotonic() - started
         text = bug.text
         if failed:
-            _, kind, told = failed[0]
+            seed, kind, told = failed[0]
             print(f"{name}: {text}: found within {search.done} programs, {seconds:.0f} s")
-            print(f"    {kind}: {told.splitlines()[0][:100]}", flush=True)
+            print(f"    seed {seed}, {kind}: {told.splitlines()[0][:90]}", flush=True)
         else:
             missed += 1
             print(f"{name}: {text}: NOT FOUND in {search.done} programs", flush=True)

@@ -482,7 +482,8 @@ class World:
             self.fault("connect() is slow", f"{took:.3f} s of {timeout}")
         if self.closed_at <= self.network.now or self.program.admin:
             return
-        if self.is_calm(side) and self.is_quick(min(timeouts)):
+        calm = self.is_calm(side) and not side.peer.aborted
+        if calm and self.is_quick(min(timeouts)):
             self.fault("no connection", f"{side.name}: {exc!r}", exc)
 
 class _Patience:
