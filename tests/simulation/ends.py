@@ -91,6 +91,7 @@ class Side:
         self.failed: str | None = None  # why there is no connection
         self.gave_up_at: float | None = None
         self.ended_at: float | None = None  # when its handler did
+        self.size_sent = 0
         self.biggest = 0  # of what it sent
         self.unlimited = False  # it sent without asking for room
         self.sent_at = 0.0
@@ -130,6 +131,7 @@ class Side:
     def begin(self, number: int, message: str | bytes) -> Sent | None:
         size = len(message.encode() if isinstance(message, str) else message)
         self.biggest = max(self.biggest, size)
+        self.size_sent += size + 20
         if number < 0:
             self.empty_sent += 1
             return None

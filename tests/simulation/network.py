@@ -53,12 +53,11 @@ class Weather:
     lazy: float = 0.0
     tells: bool = True
 
-    @property
-    def transit(self) -> float:
-        """Seconds from leaving a transport until the other side could read it."""
-        room = self.send_buffer + self.receive_buffer
-        carried = room / self.bandwidth if self.bandwidth else 0
-        return self.latency + self.jitter + carried
+    def time_for(self, size: int) -> float:
+        """Seconds that so many bytes take from one end to the other."""
+        delay = self.latency + self.jitter
+        seconds = size / self.bandwidth if self.bandwidth else 0.0
+        return delay + max(seconds, size / self.receive_buffer * 2 * delay)
 
 
 class Network:

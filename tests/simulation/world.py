@@ -400,15 +400,14 @@ class World:
         """Whether nothing but the ends themselves can disturb a connection."""
         return not self.program.pairs[side.number].events
 
-    def is_quick(self, seconds: float) -> bool:
-        """Whether bytes arrive in a small part of this time, and programs do not keep
-        the loop busy."""
-        weather = self.program.weather
-        return (
-            not weather.bandwidth
-            and 6 * weather.transit < seconds
-            and self.computed < seconds / 3
-        )
+    def is_quick(self, side: Side, seconds: float | None) -> bool:
+        """Whether all bytes arrive in a small part of this time, and programs do not
+        keep the loop busy."""
+        if seconds is None:
+            return True
+        size = 5000 + max(side.size_sent, side.peer.size_sent)
+        needed = 2 * self.program.weather.time_for(size)
+        return needed < seconds / 3 and self.computed < seconds / 3
 
     def _judge_keepalive(self, side: Side) -> None:
         """A peer that is there must not be given up."""
@@ -420,7 +419,7 @@ class World:
         if side.ours:
             self._judge_signs(side, sock, timeout)
         peer = side.peer
-        if not (self.is_calm(side) and self.is_quick(timeout) and peer.ours):
+        if not (self.is_calm(side) and self.is_quick(side, timeout) and peer.ours):
             return
         if peer.conn is None or peer.aborted:
             return
@@ -483,7 +482,7 @@ class World:
         if self.closed_at <= self.network.now or self.program.admin:
             return
         calm = self.is_calm(side) and not side.peer.aborted
-        if calm and self.is_quick(min(timeouts)):
+        if calm and self.is_quick(side, min(timeouts)):
             self.fault("no connection", f"{side.name}: {exc!r}", exc)
 
 class _Patience:
