@@ -90,6 +90,7 @@ class Side:
         self.busy_until = 0.0
         self.failed: str | None = None  # why there is no connection
         self.gave_up_at: float | None = None
+        self.behind = False  # it read nothing for a while, as it had much to receive
         self.ended_at: float | None = None  # when its handler did
         self.size_sent = 0
         self.biggest = 0  # of what it sent
@@ -151,7 +152,7 @@ class Side:
         if not message:
             self.empty_got += 1
             return
-        self.got_bytes += len(message)
+        self.got_bytes += len(message.encode() if isinstance(message, str) else message)
         number = self.number_of(message)
         one = self.peer.sent.get(number)
         if one is None or one.message != message:

@@ -83,7 +83,8 @@ def judge_code(world: World, side: Side) -> None:
         conn.close_code == 1006
         and peer.ours
         and not has_failed(conn)
-        and not is_behind(side)
+        and not (side.behind and not side.ours)
+        and not peer.behind
         and world.is_calm(side)
         and world.is_quick(side, min(timeouts))
         and not (side.aborted or peer.aborted)
@@ -103,11 +104,6 @@ def has_failed(conn: Any) -> bool:
     if fault is not None and not isinstance(fault, EOFError):
         return True
     return sent is not None and sent.reason in reasons
-
-
-def is_behind(side: Side) -> bool:
-    """Whether an end of ``websockets`` reads nothing, as its application is behind."""
-    return not side.ours and bool(side.conn.recv_messages.paused)
 
 
 def judge_cancelled(world: World) -> None:

@@ -30,6 +30,7 @@ CERTIFICATE = Path(__file__).with_name("certificate.pem")
 ADDRESS = ("sim", 80)
 CURFEW = 30.0  # seconds after which the server closes
 PATIENCE = 45.0  # seconds that all may take to end then; two pings fit in
+LITTLE = 30_000  # bytes below which an end reads on, however many messages they are
 CPU_LIMIT = 5.0  # seconds of CPU for a program
 
 
@@ -377,9 +378,13 @@ class World:
                     side.gave_up_at = self.network.now
                     self._judge_keepalive(side)
                 self._judge_memory(side)
+                if not conn.session.reading and not side.behind:
+                    side.behind = self._has_much(side)
                 if side.ended_at is not None and not self._is_again(side):
                     self._judge_end(side, side.ended_at)
-            elif side.gave_up_at is None:
+                continue
+            side.behind = side.behind or conn.recv_messages.paused
+            if side.gave_up_at is None:
                 sent = conn.protocol.close_sent
                 if (
                     sent is not None
@@ -440,6 +445,14 @@ class World:
         taken = now - sock.progress_at
         if waiting_since < now - timeout and taken < 0.75 * timeout:
             self.fault("lively peer given up", f"{side.name}: it took {taken:.3f} s ago")
+
+    def _has_much(self, side: Side) -> bool:
+        """Whether so much is not received yet that reading may pause: ``max_queue``
+        holds back no close frame behind little."""
+        if self.options_of(side).get("compression", "deflate") is not None:
+            return True  # nobody knows how much it is
+        assert side.sock is not None
+        return side.sock.bytes_read - side.got_bytes > LITTLE
 
     def _judge_end(self, side: Side, ended_at: float) -> None:
         """When a handler ends, so does its connection."""
