@@ -43,7 +43,7 @@ class Bug:
 PAUSES = (
     (
         LINK,
-        "        if self._reads is not session.reading:\n",
+        "        if self._reads is not session.reading and not self._peeks:\n",
         "        if self._reads is not (\n"
         "            session.reading and not self._writing_paused\n"
         "        ):\n",
@@ -93,7 +93,7 @@ BUGS = {
     "B2": Bug(
         "messages wait for the end of the turn",
         ("held back",),
-        ((LINK, "if now - since >= BATCHING or self._unsent", "if self._unsent"),),
+        ((LINK, "if now - since >= BATCHING or sent", "if sent"),),
     ),
     "C": Bug(
         "connect() forgets that it was cancelled",
@@ -109,7 +109,13 @@ BUGS = {
     "D": Bug(
         "a slow upload is taken for dead",
         ("healthy peer given up", "lively peer given up"),
-        ((LINK, "        if self.session.doubts(self._now):\n", "        if False:\n"),),
+        (
+            (
+                LINK,
+                "        if self.session.doubts(self._now):\n",
+                "        if False:\n",
+            ),
+        ),
     ),
     "E": Bug(
         "a client connects again without delay",
@@ -204,7 +210,13 @@ BUGS = {
     "broadcast": Bug(
         "a message for all overtakes what a ping has pushed ahead",
         ("order",),
-        (("_outbox.py", "        if frame and self._writes:\n", "        if False:\n"),),
+        (
+            (
+                "_outbox.py",
+                "        if frame and self._writes:\n",
+                "        if False:\n",
+            ),
+        ),
     ),
 }
 
@@ -258,7 +270,9 @@ def main() -> int:
         text = bug.text
         if failed:
             seed, kind, told = failed[0]
-            print(f"{name}: {text}: found within {search.done} programs, {seconds:.0f} s")
+            print(
+                f"{name}: {text}: found within {search.done} programs, {seconds:.0f} s"
+            )
             print(f"    seed {seed}, {kind}: {told.splitlines()[0][:90]}", flush=True)
         else:
             missed += 1

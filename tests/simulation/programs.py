@@ -206,7 +206,9 @@ class Maker:
         if self.chance(0.3):
             options["max_queue"] = random.choice((1, 2, 4, (3, 1), None))
         if self.chance(0.35):
-            options["write_limit"] = random.choice((0, 1, 100, 2000, (100, 10), 200_000))
+            options["write_limit"] = random.choice(
+                (0, 1, 100, 2000, (100, 10), 200_000)
+            )
         if self.chance(0.7):
             options["compression"] = None
         if self.chance(0.05):

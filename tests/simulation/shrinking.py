@@ -95,4 +95,6 @@ def smaller_end(program: Program, number: int, name: str) -> Iterator[Change]:
                 else:
                     continue
                 changed = (*action[:place], less, *action[place + 1 :])
-                yield lambda one, t=task, i=index, c=changed: of(one, t).__setitem__(i, c)  # type: ignore[misc]
+                yield lambda one, t=task, i=index, c=changed: of(one, t).__setitem__(
+                    i, c
+                )  # type: ignore[misc]

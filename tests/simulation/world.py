@@ -200,13 +200,21 @@ class World:
     def _may_hang(self, side: Side) -> bool:
         """Whether nobody can know that the connection is over."""
         events = self.program.pairs[side.number].events
-        if not side.ours or any(event[1] in ("vanish", "reset one") for event in events):
+        if not side.ours or any(
+            event[1] in ("vanish", "reset one") for event in events
+        ):
             return True
-        if not side.peer.ours and side.peer.sock is not None and not side.peer.sock.closed:
+        if (
+            not side.peer.ours
+            and side.peer.sock is not None
+            and not side.peer.sock.closed
+        ):
             return True  # it was cancelled while it closed, and leaves its end open
         # It is behind with receiving, so nothing is read, and it writes nothing.
         pings = self.options_of(side).get("ping_interval", 20) is not None
-        told = pings and not self.program.tls  # asyncio's TLS forgets what it writes then
+        told = (
+            pings and not self.program.tls
+        )  # asyncio's TLS forgets what it writes then
         return side.conn is not None and not side.conn.session.reading and not told
 
     def _serve(self) -> Any:
@@ -440,11 +448,15 @@ class World:
         now = self.network.now
         heard = now - sock.heard_at
         if side.conn.session.reading and heard < timeout - 0.02:
-            self.fault("lively peer given up", f"{side.name} heard it {heard:.3f} s ago")
+            self.fault(
+                "lively peer given up", f"{side.name} heard it {heard:.3f} s ago"
+            )
         waiting_since = self.loop.waiting_since.get(sock.fd, now)
         taken = now - sock.progress_at
         if waiting_since < now - timeout and taken < 0.75 * timeout:
-            self.fault("lively peer given up", f"{side.name}: it took {taken:.3f} s ago")
+            self.fault(
+                "lively peer given up", f"{side.name}: it took {taken:.3f} s ago"
+            )
 
     def _has_much(self, side: Side) -> bool:
         """Whether so much is not received yet that reading may pause: ``max_queue``
@@ -497,6 +509,7 @@ class World:
         calm = self.is_calm(side) and not side.peer.aborted
         if calm and self.is_quick(side, min(timeouts)):
             self.fault("no connection", f"{side.name}: {exc!r}", exc)
+
 
 class _Patience:
     """Enters a server; if it is not ours, leaving it may need help."""
@@ -577,8 +590,11 @@ def recording(world: World) -> Iterator[Records]:
     records = Records()
     loggers = [logging.getLogger(name) for name in LOGGERS]
     before = [(one.handlers[:], one.propagate, one.level) for one in loggers]
-    hook, sys.unraisablehook = sys.unraisablehook, lambda one: world.fault(
-        "unraisable", f"{one.exc_value!r} in {one.object!r}", one.exc_value
+    hook, sys.unraisablehook = (
+        sys.unraisablehook,
+        lambda one: world.fault(
+            "unraisable", f"{one.exc_value!r} in {one.object!r}", one.exc_value
+        ),
     )
     for one in loggers:
         one.handlers, one.propagate = [records], False
