@@ -13,9 +13,10 @@ from collections import Counter
 
 from .drivers import forms
 from .programs import KINDS, Program, make
+from .running import run
 from .searching import Search
 from .shrinking import shrink
-from .world import World, run
+from .world import World
 
 
 def main() -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from .loop import Stopped
 from .programs import Action, End, Task
+from .raising import BaseError, ProgramError, make_exception
 
 if TYPE_CHECKING:
     from .drivers import Driver
@@ -23,14 +24,6 @@ LETTERS = "".join(_random.choices("abcdefgh ijklmnop\näöß€😀", k=200_000)
 
 MOST_ANSWERS = 100  # to messages, from on_message
 QUIET = 0.01  # seconds without sending, after which a message is written at once
-
-
-class ProgramError(Exception):
-    """What a program raises."""
-
-
-class BaseError(BaseException):
-    """What it raises that is no ``Exception``."""
 
 
 @dataclass
@@ -499,32 +492,3 @@ class Side:
         if self.end.on_close is not None:
             self.note("on_close raises", self.end.on_close)
             self.raise_now(self.end.on_close)
-
-
-def make_exception(what: str, known: Any) -> BaseException:
-    """What a program raises, by name."""
-    makers: dict[str, Callable[[], BaseException]] = {
-        "error": lambda: ProgramError("by the program"),
-        "cancelled": asyncio.CancelledError,
-        "generator": GeneratorExit,
-        "base": lambda: BaseError("by the program"),
-        "group": lambda: group([known.ConnectionClosedOK(None, None)]),
-        "base group": lambda: group([BaseError("by the program")]),
-        "closed": lambda: known.ConnectionClosedError(None, None),
-        "exit": SystemExit,
-        "interrupt": KeyboardInterrupt,
-    }
-    return makers[what]()
-
-
-def group(exceptions: list[BaseException]) -> BaseException:
-    """A group, or where there is none (Python 3.10) its first."""
-    kind: Any = getattr(__import__("builtins"), "BaseExceptionGroup", None)
-    return exceptions[0] if kind is None else kind("by the program", exceptions)
-
-
-def words(parts: Iterator[object]) -> str:
-    return " ".join(str(part) for part in parts)
-
-
-__all__ = ["BaseError", "Cancelled", "ProgramError", "Sent", "Side", "field"]

@@ -218,7 +218,7 @@ class Loop(selector_events.BaseSelectorEventLoop):
             **options,
         )
 
-    async def create_server(  # type: ignore[override]
+    async def create_server(
         self,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         host: Any = None,

@@ -12,7 +12,7 @@ from itertools import count
 from typing import TypeAlias
 
 from .programs import KINDS, make
-from .world import run
+from .running import run
 
 BATCH = 50  # programs that a process runs before it tells
 

@@ -16,8 +16,9 @@ from .loop import Deadlock, EndlessTurn, Loop, StandingTime
 from .network import Network, Weather
 from .old_bugs import BUGS, load
 from .programs import KINDS, End, Pair, Program, Task, make
+from .running import run
 from .shrinking import shrink
-from .world import World, run
+from .world import World
 
 PROGRAMS = 80  # for each kind and form
 
@@ -155,7 +156,7 @@ def test_endless_turn_is_found() -> None:
 
 def test_standing_time_is_found() -> None:
     async def work() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - it waits for nothing
             await asyncio.sleep(0)
 
     with pytest.raises(StandingTime):

@@ -4,48 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import io
 import logging
-import random as global_random
-import signal
 import ssl
 import sys
-import traceback
-import warnings
-from collections.abc import Callable, Coroutine, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Coroutine
+from functools import lru_cache, partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from .drivers import Driver, driver, ours
-from .ends import Cancelled, ProgramError, Side
-from .judging import judge_ends, judge_logs
-from .loop import EndlessTurn, Loop, Overtime, Stopped
-from .network import NEVER, NUMBER, Network, Socket
-from .programs import EXITS, Pair, Program, actions_of
+from .ends import Cancelled, Side
+from .loop import Loop
+from .network import NEVER, NUMBER, Network
+from .programs import Pair, Program
+from .watching import Fault, Watch
+
+Raised = TypeVar("Raised", bound=BaseException)
 
 CERTIFICATE = Path(__file__).with_name("certificate.pem")
 ADDRESS = ("sim", 80)
 CURFEW = 30.0  # seconds after which the server closes
 PATIENCE = 45.0  # seconds that all may take to end then; two pings fit in
-LITTLE = 30_000  # bytes below which an end reads on, however many messages they are
-CPU_LIMIT = 5.0  # seconds of CPU for a program
 
 
-class Fault(Exception):
-    """Something that must not happen."""
-
-    def __init__(self, kind: str, text: str, trace: str = "", key: str = "") -> None:
-        super().__init__(f"{kind}: {text}")
-        self.kind = kind
-        self.text = text
-        self.trace = trace
-        self.key = kind, key  # what tells it from others
-
-
-class World:
+class World(Watch):
     """A program while it runs."""
 
     def __init__(self, program: Program, form: str) -> None:
@@ -93,12 +77,6 @@ class World:
         self._tick += 1
         return self._tick
 
-    def fault(self, kind: str, text: str, exc: BaseException | None = None) -> None:
-        trace = "".join(traceback.format_exception(exc)) if exc else ""
-        key = "" if exc is None else type(exc).__name__
-        self.faults.append(Fault(kind, text, trace, key))
-        self.note("FAULT", kind, text)
-
     def warn(self, text: str) -> None:
         """Take a warning, unless it is about an end that is not ours."""
         theirs = [side for side in self.sides if not side.ours]
@@ -108,7 +86,7 @@ class World:
         if not any(name in text for name in names):
             self.fault("warning", text)
 
-    def throw(self, exc: Any) -> Any:
+    def throw(self, exc: Raised) -> Raised:
         """Remember what a program raises."""
         self.raised.append(exc)
         return exc
@@ -164,7 +142,7 @@ class World:
                 for event in pair.events:
                     self.network.at(
                         self.started_at + event[0],
-                        lambda number=number, event=event: self._befall(number, event),
+                        partial(self._befall, number, event),
                     )
             await asyncio.wait(clients, timeout=CURFEW)
             self.note("curfew")
@@ -373,143 +351,6 @@ class World:
             sock.out.stall(NEVER)
             sock.peer.out.stall(NEVER)
 
-    # --- judging, while it goes on
-
-    def _look(self) -> None:
-        """See what can be seen only now."""
-        for side in self.sides:
-            conn = side.conn
-            if conn is None:
-                continue
-            if side.ours:
-                if side.gave_up_at is None and conn.session.timed_out == "keepalive":
-                    side.gave_up_at = self.network.now
-                    self._judge_keepalive(side)
-                self._judge_memory(side)
-                if not conn.session.reading and not side.behind:
-                    side.behind = self._has_much(side)
-                if side.ended_at is not None and not self._is_again(side):
-                    self._judge_end(side, side.ended_at)
-                continue
-            side.behind = side.behind or conn.recv_messages.paused
-            if side.gave_up_at is None:
-                sent = conn.protocol.close_sent
-                if (
-                    sent is not None
-                    and sent.reason == "keepalive ping timeout"
-                    and conn.protocol.close_rcvd is None
-                ):
-                    side.gave_up_at = self.network.now
-                    self._judge_keepalive(side)
-
-    def options_of(self, side: Side) -> dict[str, Any]:
-        program = self.program
-        return program.server_options if side.is_server else program.client_options
-
-    def _is_again(self, side: Side) -> bool:
-        return self.program.pairs[side.number].again
-
-    def is_calm(self, side: Side) -> bool:
-        """Whether nothing but the ends themselves can disturb a connection."""
-        return not self.program.pairs[side.number].events
-
-    def is_quick(self, side: Side, seconds: float | None) -> bool:
-        """Whether all bytes arrive in a small part of this time, and programs do not
-        keep the loop busy."""
-        if seconds is None:
-            return True
-        size = 5000 + max(side.size_sent, side.peer.size_sent)
-        needed = 2 * self.program.weather.time_for(size)
-        return needed < seconds / 3 and self.computed < seconds / 3
-
-    def _judge_keepalive(self, side: Side) -> None:
-        """A peer that is there must not be given up."""
-        timeout = self.options_of(side).get("ping_timeout", 20)
-        sock = side.sock
-        assert sock is not None
-        now = self.network.now
-        self.note(side.name, "gives its peer up")
-        if side.ours:
-            self._judge_signs(side, sock, timeout)
-        peer = side.peer
-        if not (self.is_calm(side) and self.is_quick(side, timeout) and peer.ours):
-            return
-        if peer.conn is None or peer.aborted:
-            return
-        reads = side.conn.session.reading if side.ours else True
-        if not side.ours:
-            reads = side.conn.transport.is_reading()
-        if reads and peer.conn.session.reading:
-            self.fault("healthy peer given up", f"{side.name} gave up {peer.name}")
-
-    def _judge_signs(self, side: Side, sock: Socket, timeout: float) -> None:
-        """A peer has shown signs of life if something came from it, or if it takes
-        what has waited since before the ping: that may be waiting as well."""
-        now = self.network.now
-        heard = now - sock.heard_at
-        if side.conn.session.reading and heard < timeout - 0.02:
-            self.fault(
-                "lively peer given up", f"{side.name} heard it {heard:.3f} s ago"
-            )
-        waiting_since = self.loop.waiting_since.get(sock.fd, now)
-        taken = now - sock.progress_at
-        if waiting_since < now - timeout and taken < 0.75 * timeout:
-            self.fault(
-                "lively peer given up", f"{side.name}: it took {taken:.3f} s ago"
-            )
-
-    def _has_much(self, side: Side) -> bool:
-        """Whether so much is not received yet that reading may pause: ``max_queue``
-        holds back no close frame behind little."""
-        if self.options_of(side).get("compression", "deflate") is not None:
-            return True  # nobody knows how much it is
-        assert side.sock is not None
-        return side.sock.bytes_read - side.got_bytes > LITTLE
-
-    def _judge_end(self, side: Side, ended_at: float) -> None:
-        """When a handler ends, so does its connection."""
-        timeout = self.options_of(side).get("close_timeout", 10)
-        if self.network.now < ended_at + timeout + 2 + self.computed:
-            return
-        side.ended_at = None
-        if side.conn.protocol.state.name != "CLOSED" and not self.exited:
-            self.fault("left open", side.name)
-
-    def _judge_memory(self, side: Side) -> None:
-        """What waits to be written is bounded."""
-        if side.unlimited or side.conn.protocol.state.name == "CLOSED":
-            return  # nor is there a size, with TLS, once the connection is lost
-        limit = self.options_of(side).get("write_limit", 2**15)
-        high = limit[0] if isinstance(limit, tuple) else limit
-        waits = side.conn.transport.get_write_buffer_size()
-        # As much may wait to be written together with others.
-        most = 2 * high + (len(side.end.tasks) + 1) * (side.biggest + 200) + 5000
-        if waits > most * (1.1 if self.program.tls else 1):
-            side.unlimited = True
-            self.fault("too much to write", f"{side.name}: {waits} of {most}")
-
-    def judge_close(self, side: Side, took: float) -> None:
-        """``close()`` returns in time."""
-        timeout = self.options_of(side).get("close_timeout", 10)
-        if side.ours and timeout is not None and took > timeout + 1.5:
-            self.fault("close() is slow", f"{side.name}: {took:.3f} s of {timeout}")
-
-    def _judge_failure(self, side: Side, exc: Exception, took: float) -> None:
-        """Why a client could not connect."""
-        self.note(side.name, "has no connection:", repr(exc))
-        timeout = self.options_of(side).get("open_timeout", 10)
-        timeouts = [
-            options.get("open_timeout", 10) or 10
-            for options in (self.program.server_options, self.program.client_options)
-        ]
-        if side.ours and timeout is not None and took > timeout + 0.5 + self.computed:
-            self.fault("connect() is slow", f"{took:.3f} s of {timeout}")
-        if self.closed_at <= self.network.now or self.program.admin:
-            return
-        calm = self.is_calm(side) and not side.peer.aborted
-        if calm and self.is_quick(side, min(timeouts)):
-            self.fault("no connection", f"{side.name}: {exc!r}", exc)
-
 
 class _Patience:
     """Enters a server; if it is not ours, leaving it may need help."""
@@ -555,187 +396,3 @@ def tls(server: bool) -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
-
-
-class Records(logging.Handler):
-    """Keeps what is logged, and who logs it."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.records: list[tuple[logging.LogRecord, bool]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append((record, not theirs_in_stack()))
-
-
-def theirs_in_stack() -> bool:
-    """Whether the code of ``websockets`` is at work."""
-    frame: Any = sys._getframe(2)
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        if name.startswith("websockets."):
-            return True
-        if name.startswith("sansocket"):
-            return False
-        frame = frame.f_back
-    return False
-
-
-LOGGERS = ("sansocket", "websockets", "asyncio")
-
-
-@contextlib.contextmanager
-def recording(world: World) -> Iterator[Records]:
-    """Keep what would be told somewhere else."""
-    records = Records()
-    loggers = [logging.getLogger(name) for name in LOGGERS]
-    before = [(one.handlers[:], one.propagate, one.level) for one in loggers]
-    hook, sys.unraisablehook = (
-        sys.unraisablehook,
-        lambda one: world.fault(
-            "unraisable", f"{one.exc_value!r} in {one.object!r}", one.exc_value
-        ),
-    )
-    for one in loggers:
-        one.handlers, one.propagate = [records], False
-        one.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always")
-            warnings.showwarning = lambda text, *rest, **options: world.warn(str(text))
-            yield records
-    finally:
-        sys.unraisablehook = hook
-        for one, (handlers, propagate, level) in zip(loggers, before, strict=True):
-            one.handlers, one.propagate = handlers, propagate
-            one.setLevel(level)
-
-
-class CpuLimit(Stopped):
-    """A call did not return."""
-
-
-@contextlib.contextmanager
-def cpu_limit(loop: Loop) -> Iterator[None]:
-    """Do not hang, even where no step is counted."""
-
-    def alarm(*args: object) -> None:
-        loop.selector.stop(CpuLimit(f"more than {CPU_LIMIT} s of CPU"))
-
-    before = signal.signal(signal.SIGVTALRM, alarm)
-    signal.setitimer(signal.ITIMER_VIRTUAL, CPU_LIMIT, 1)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
-
-
-def run(program: Program, form: str = "pure", trace: bool = False) -> World:
-    """Run a program; the faults are in what this returns."""
-    global_random.seed(program.seed)
-    world = World(program, form)
-    world.tracing = trace
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        with recording(world) as records, cpu_limit(world.loop):
-            _run(world)
-            if not world.stopped:
-                judge_ends(world)
-            faults = world.faults[:]
-            world.forget()
-            gc.collect()  # what is told only then
-            if world.stopped or world.exited:
-                world.faults = faults  # what is cut off has no orderly end
-            if not world.stopped:
-                world.records = records.records
-                judge_logs(world)
-            world.raised.clear()
-            world.loop.contexts.clear()
-            faults = world.faults[:]
-            gc.collect()  # so that nothing is told to the next program
-            world.faults = faults
-    finally:
-        if collects:
-            gc.enable()
-    return world
-
-
-def _run(world: World) -> None:
-    loop = world.loop
-    main = loop.create_task(world.main())
-    try:
-        _run_through(world, main)
-    except Stopped as exc:
-        told = stacks(loop)
-        if isinstance(exc, (EndlessTurn, CpuLimit)):
-            told = "".join(traceback.format_exception(exc))
-        if world.server_driver.ours or not world.exited:
-            world.faults.append(Fault(type(exc).__name__, str(exc), told))
-        world.stopped = True
-        loop.selector.stopped = None  # and with it what its traceback holds
-        for task in asyncio.all_tasks(loop):
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
-    except Exception as exc:
-        world.fault("main failed", repr(exc), exc)
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
-        loop.selector.on_turn.clear()
-
-
-def _run_through(world: World, main: asyncio.Task[Any]) -> None:
-    """What ``asyncio.run()`` does."""
-    loop = world.loop
-    try:
-        loop.run_until_complete(main)
-    except (SystemExit, KeyboardInterrupt) as exc:
-        world.exited = True
-        world.note("the program exits", repr(exc))
-        world._closing()
-        for side in world.sides:
-            side.closed_itself = True
-        if exc not in world.raised:
-            world.fault("unexpected exit", repr(exc), exc)
-        while tasks := [task for task in asyncio.all_tasks(loop) if not task.done()]:
-            for task in tasks:
-                task.cancel()
-            try:
-                loop.run_until_complete(
-                    asyncio.gather(*tasks, return_exceptions=True, loop=loop)
-                    if sys.version_info < (3, 10)
-                    else _gather(tasks)
-                )
-            except (SystemExit, KeyboardInterrupt):
-                continue
-    loop.run_until_complete(loop.shutdown_asyncgens())
-
-
-async def _gather(tasks: list[asyncio.Task[Any]]) -> None:
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def stacks(loop: Loop) -> str:
-    """Where all tasks wait."""
-    told = io.StringIO()
-    for task in asyncio.all_tasks(loop):
-        task.print_stack(file=told)
-    return told.getvalue()
-
-
-def has_exit(program: Program) -> bool:
-    """Whether an end of it ends the process."""
-    return any(
-        action[0] == "raise" and action[1] in EXITS
-        for pair in program.pairs
-        for end in (pair.client, pair.server)
-        for action in actions_of(end)
-    ) or any(
-        end.on_close in EXITS
-        for pair in program.pairs
-        for end in (pair.client, pair.server)
-    )
-
-
-__all__ = ["Fault", "Overtime", "ProgramError", "World", "has_exit", "run"]
