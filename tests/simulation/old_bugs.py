@@ -207,6 +207,17 @@ BUGS = {
         ("no connection",),
         (*PAUSES, (LINK, "self._write_high = max(high, 1)", "self._write_high = high")),
     ),
+    "X": Bug(
+        "event loops live for ever",
+        ("loop lives on",),
+        (
+            (
+                LINK,
+                "        _turns[loop] = weakref.ref(turn)\n",
+                "        _turns[loop] = lambda: (turn, loop)[0]\n",
+            ),
+        ),
+    ),
     "broadcast": Bug(
         "a message for all overtakes what a ping has pushed ahead",
         ("order",),

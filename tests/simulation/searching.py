@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import sys
 import time
+import weakref
 from collections.abc import Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import count
@@ -99,10 +100,16 @@ def prepare() -> None:
 
 def run_all(seeds: range, kind: str | None, form: str) -> Failed:
     """Run programs; tell which have failed, and how."""
-    return [
-        (seed, fault_kind, text)
-        for seed in seeds
-        for fault_kind, text in {
-            fault.kind: fault.text for fault in run(make(seed, kind), form).faults
-        }.items()
-    ]
+    failed: Failed = []
+    loops = []
+    for seed in seeds:
+        world = run(make(seed, kind), form)
+        loops.append(weakref.ref(world.loop))
+        faults = {fault.kind: fault.text for fault in world.faults}
+        failed += [(seed, fault_kind, text) for fault_kind, text in faults.items()]
+    del world
+    gc.collect()
+    left = [seed for seed, loop in zip(seeds, loops, strict=True) if loop() is not None]
+    if left:
+        failed.append((left[0], "loop lives on", f"{len(left)} of {len(seeds)}"))
+    return failed

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .network import Network, Socket
     from .programs import Program
 
+READ = LITTLEST = 65536  # bytes of a read; bytes that never pause reading
 LITTLE = 30_000  # bytes below which an end reads on, however many messages they are
 
 
@@ -61,6 +62,7 @@ class Watch:
                     side.gave_up_at = self.network.now
                     self._judge_keepalive(side)
                 self._judge_memory(side)
+                self._judge_unread(side)
                 if not conn.session.reading and not side.behind:
                     side.behind = self._has_much(side)
                 if side.ended_at is not None and not self._is_again(side):
@@ -139,6 +141,22 @@ class Watch:
             return True  # nobody knows how much it is
         assert side.sock is not None
         return side.sock.bytes_read - side.got_bytes > LITTLE
+
+    def _judge_unread(self, side: Side) -> None:
+        """What was read, and is not received yet, is bounded."""
+        options = self.options_of(side)
+        limit = options.get("max_queue", 16)
+        known = options.get("compression", "deflate") is None and not self.program.tls
+        if limit is None or not known or side.conn.protocol.state.name != "OPEN":
+            return
+        assert side.sock is not None
+        high = limit[0] if isinstance(limit, tuple) else limit
+        unread = side.sock.bytes_read - side.got_bytes
+        # Messages in the queue, what was read ahead, a read, and one that arrives.
+        most = max(LITTLEST, high * (side.peer.biggest + 14)) + 3 * READ
+        if unread > most + side.peer.biggest + 20 * len(side.got):
+            side.unlimited = True
+            self.fault("too much unread", f"{side.name}: {unread} of {most}")
 
     def _judge_end(self, side: Side, ended_at: float) -> None:
         """When a handler ends, so does its connection."""
