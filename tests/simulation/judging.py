@@ -59,7 +59,7 @@ def judge_loss(world: World, side: Side) -> None:
         and exc.rcvd_then_sent is False
         and exc.rcvd.code == exc.sent.code
     )
-    if not clean or not peer.drained:
+    if not clean or not peer.drained or has_failed(peer.conn):
         return
     lost = [
         number

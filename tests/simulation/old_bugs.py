@@ -101,8 +101,8 @@ BUGS = {
         (
             (
                 "asyncio/client.py",
-                "await within(self._open_timeout, self._open())",
-                "await asyncio.wait_for(self._open(), self._open_timeout)",
+                "await within(self._open_timeout, self._open(refusals))",
+                "await asyncio.wait_for(self._open(refusals), self._open_timeout)",
             ),
         ),
     ),
@@ -156,15 +156,7 @@ BUGS = {
     "U": Bug(
         "what a handler raises in connection_lost() skips the end",
         ("Deadlock", "Overtime"),
-        (
-            (LINK, "self._receiver.wake(self._lost)", "self._receiver.wake()"),
-            (
-                CONNECTION,
-                "        try:\n            super().connection_lost(exc)\n"
-                "        finally:\n",
-                "        super().connection_lost(exc)\n        if True:\n",
-            ),
-        ),
+        ((LINK, "self._receiver.wake(self._lost)", "self._receiver.wake()"),),
     ),
     "U2": Bug(
         "so does what on_close raises",
@@ -172,20 +164,19 @@ BUGS = {
         (
             (
                 LINK,
-                "            self._begin_close(1011)\n            raise\n"
+                "            self._begin_close(1011)\n"
+                "            self._end_program(exc)\n"
                 "        except BaseException as exc:\n"
-                '            self.logger.error("connection handler failed", '
-                "exc_info=exc)\n            self._begin_close(1011)\n",
+                "            self.logger.error("
+                '"connection handler failed", exc_info=exc)\n'
+                "            self._begin_close(1011)\n"
+                "        self._answers",
                 "            raise\n"
                 "        except Exception as exc:\n"
-                '            self.logger.error("connection handler failed", '
-                "exc_info=exc)\n            self._begin_close(1011)\n",
-            ),
-            (
-                CONNECTION,
-                "        try:\n            super().connection_lost(exc)\n"
-                "        finally:\n",
-                "        super().connection_lost(exc)\n        if True:\n",
+                "            self.logger.error("
+                '"connection handler failed", exc_info=exc)\n'
+                "            self._begin_close(1011)\n"
+                "        self._answers",
             ),
         ),
     ),
@@ -195,10 +186,16 @@ BUGS = {
         (
             (
                 CONNECTION,
-                "                self.logger.error("
+                "                    self.logger.error("
                 '"connection handler failed", exc_info=exc)\n'
-                "            self._begin_close(1011)\n            raise\n",
-                "                pass\n            raise\n",
+                "                self._begin_close(1011)\n",
+                "                    pass\n",
+            ),
+            (
+                CONNECTION,
+                "        elif self.server.handler is not None "
+                "and self.protocol.state is OPEN:\n",
+                "        elif False:\n",
             ),
         ),
     ),
