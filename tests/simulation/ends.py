@@ -226,13 +226,14 @@ class Side:
 
     def handed(self) -> int:
         """Bytes that the driver has given away."""
-        if self.sock is None:
-            return 0
+        return 0 if self.sock is None else self.sock.bytes_sent + self.waiting()
+
+    def waiting(self) -> int:
+        """Bytes that wait in the transport."""
         try:
-            waits = self.conn.transport.get_write_buffer_size()
-        except AttributeError:  # TLS knows it no more
-            waits = 0
-        return self.sock.bytes_sent + int(waits)
+            return int(self.conn.transport.get_write_buffer_size())
+        except AttributeError:  # TLS that is closed does not know it any more
+            return 0
 
     async def do_send_many(
         self, count: int, size: int, text: bool, pause: float | str

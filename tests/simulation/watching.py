@@ -173,7 +173,7 @@ class Watch:
             return  # nor is there a size, with TLS, once the connection is lost
         limit = self.options_of(side).get("write_limit", 2**15)
         high = limit[0] if isinstance(limit, tuple) else limit
-        waits = side.conn.transport.get_write_buffer_size()
+        waits = side.waiting()
         # As much may wait to be written together with others.
         most = 2 * high + (len(side.end.tasks) + 1) * (side.biggest + 200) + 5000
         if waits > most * (1.1 if self.program.tls else 1):
