@@ -1,0 +1,1 @@
+"""Drivers run against each other in virtual time, over a network in memory."""
