@@ -15,6 +15,8 @@ cdef class Outbox:
     cdef _begin_outbox(self, Protocol protocol)
     @cython.locals(frame=bytes)
     cpdef bytes share(self, SharedMessage message)
+    @cython.locals(frame=bytes)
+    cdef bint _share(self, SharedMessage message) except -1
     @cython.locals(as_text=bint)
     cdef _send(self, object message, object text, object compress)
 

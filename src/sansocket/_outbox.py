@@ -68,6 +68,13 @@ class Outbox:
             return b""
         return frame
 
+    def _share(self, message: SharedMessage) -> bool:
+        """Queue a message that many get, if it can be sent now; tell whether it can."""
+        frame: bytes | None = self.protocol._share(message)
+        if frame:
+            self._writes.append(frame)  # the protocol has nothing that comes before it
+        return frame is not None
+
     def send_fragment(
         self,
         part: str | BytesLike,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
+import socket
+import struct
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +19,7 @@ from sansocket.asyncio import ServerConnection, broadcast, connect, serve
 from tests.core.support import CLOSE, FIN, TEXT
 
 from .conftest import LOOPS
-from .support import Run, echo, opened, serving, until
+from .support import Contexts, Run, echo, opened, serving, until
 
 FAILED = "connection handler failed"
 # The test's own peer, when the loop stops in the middle.
@@ -239,19 +242,49 @@ class TestServer:
         assert not [text for text in caplog.messages if "connection lost" in text]
 
 
-def test_broadcasts_to_a_member_that_was_just_reset(
-    run: Run, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("how", ["broadcast", "send_nowait", "send"])
+def test_bursts_to_a_peer_that_was_just_reset(
+    run: Run,
+    caplog: pytest.LogCaptureFixture,
+    contexts: Contexts,
+    secure: bool,
+    how: str,
 ) -> None:
-    async def main() -> None:
-        async with serving() as (server, _), await opened(server) as peer:
-            (connection,) = server.connections
-            peer.writer.transport.abort()
-            for _ in range(1000):
+    """Nothing is written to what is about to be lost, of which asyncio would warn."""
+    tls = contexts if secure else (None, None)
+
+    async def burst(connection: ServerConnection) -> None:
+        for _ in range(1000):
+            if how == "broadcast":
                 broadcast([connection], "news")
+            elif how == "send":
+                await connection.send("news")
+            else:
+                connection.send_nowait("news")
+
+    async def main() -> None:
+        async with (
+            serving(wait, ssl=tls[0], compression=None) as (server, _),
+            await opened(server, tls[1]) as peer,
+        ):
+            (connection,) = server.connections
+            sock = peer.writer.get_extra_info("socket")
+            sock.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            peer.writer.transport.abort()
+            await asyncio.sleep(0)
+            with contextlib.suppress(ConnectionClosed):
+                await burst(connection)
             await connection.wait_closed()
 
     run(main())
     assert not [one for one in caplog.records if one.levelno > logging.INFO]
+
+
+async def wait(connection: ServerConnection) -> None:
+    await connection.wait_closed()
 
 
 class OwnTime(asyncio.SelectorEventLoop):
@@ -303,3 +336,46 @@ def run_to_its_end(
         loop.close()
         del loop
         gc.collect()
+
+
+class Broken:
+    """A transport that cannot be written to."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        raise RuntimeError("out of order")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def test_a_transport_that_raises_does_not_stop_others() -> None:
+    """The event loop is told, the connection is dropped, and the next one is served."""
+    reported: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: reported.append(context)
+        )
+        async with (
+            serving(wait) as (server, _),
+            await opened(server) as one,
+            await opened(server) as other,
+        ):
+            first, second = sorted(server.connections, key=lambda c: c.remote_address)
+            broken: Any = Broken(first.transport)
+            first.transport = broken
+            broadcast([first, second], "news")
+            await first.wait_closed()
+            is_one = one.writer.get_extra_info("sockname") == second.remote_address
+            peer = one if is_one else other
+            assert await peer.read_frame() == (FIN | TEXT, b"news")
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    loop.close()
+    (context,) = reported
+    assert context["message"] == "a WebSocket connection could not be written to"
+    assert str(context["exception"]) == "out of order"

@@ -15,22 +15,22 @@ from sansocket.asyncio import (
     broadcast,
     connect,
 )
+from sansocket.extensions.base import Extension
 from tests.core.support import FIN, TEXT, request_bytes
 
 from .support import Run, opened, raw, serving, until
 
 
-class Failing:
-    """A transport that takes nothing."""
+class Failing(Extension):
+    """An extension that cannot encode."""
 
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
+    name: Any = "failing"
 
-    def write(self, data: bytes) -> None:
+    def decode(self, frame: Any, *, max_size: int | None = None) -> Any:
+        return frame
+
+    def encode(self, frame: Any) -> Any:
         raise OSError("out of order")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
 
 
 class TestBroadcast:
@@ -97,9 +97,7 @@ class TestBroadcast:
         async def main() -> None:
             async with serving() as (server, _), await opened(server) as peer:
                 (connection,) = server.connections
-                transport = connection.transport
-                failing: Any = Failing(transport)
-                connection.transport = failing
+                connection.protocol.extensions = [Failing()]
                 broadcast([connection], "lost")
                 assert caplog.messages[-1] == "broadcast failed: out of order"
                 if sys.version_info < (3, 11):
@@ -110,7 +108,7 @@ class TestBroadcast:
                         broadcast([connection], "lost", raise_exceptions=True)
                     group: Any = info.value
                     assert [str(e) for e in group.exceptions] == ["out of order"]
-                connection.transport = transport
+                connection.protocol.extensions = []
                 able = sys.version_info >= (3, 11)
                 broadcast([connection], "fine", raise_exceptions=able)
                 assert await peer.read_frame() == (FIN | TEXT, b"fine")

@@ -67,7 +67,7 @@ class TestMessages:
                     peer.send_frame(FIN | TEXT, b"%d" % number)
                 for number in range(10):
                     assert await peer.read_frame() == (FIN | TEXT, b"%d" % number)
-                assert len(writes) == 1
+                assert len(writes) < 10  # 1, unless the machine is very busy
 
         run(main())
 

@@ -28,15 +28,16 @@ def broadcast(
 ) -> None:
     """Send a message to many connections, without waiting for any.
 
-    Those that are closing, or in the middle of a fragmented message, do not get it.
-    How far a peer is behind is in ``connection.bytes_to_write``.
+    All that is sent in one turn of the event loop leaves in one write for each
+    connection, at its end. Those that are closing, or in the middle of a fragmented
+    message, do not get it. How far a peer is behind tells ``bytes_to_write``.
 
     Args:
         connections: to whom.
         message: ``str`` is sent as text, what is bytes-like as binary.
         text: ``True`` or ``False`` to choose otherwise; text must be UTF-8.
-        raise_exceptions: whether to raise what went wrong when it was written,
-            instead of logging it. It needs Python 3.11.
+        raise_exceptions: whether to raise what went wrong when it was queued, instead
+            of logging it. It needs Python 3.11.
 
     Raises:
         TypeError: if the message is of another type.
@@ -56,11 +57,15 @@ def broadcast(
 def _share(
     connections: Iterable[Connection], message: SharedMessage
 ) -> list[tuple[Connection, Exception]]:
-    """Send a message to all; tell what went wrong when it was written."""
+    """Send a message to all; tell what went wrong with some."""
     failures: list[tuple[Connection, Exception]] = []
+    connection: Connection | None = None
     for connection in connections:
         try:
             connection._send_shared(message)
         except Exception as exc:  # noqa: PERF203 - one must not stop the others
             failures.append((connection, exc))
+    if connection is not None:
+        turn = connection._turn
+        turn.flush_if_late(connection._clock())
     return failures

@@ -19,8 +19,10 @@ cdef class Turn:
     cdef list _due
 
     cdef begin(self, object loop, double now)
-    @cython.locals(link=Link)
+    cdef flush_if_late(self, double now)
     cpdef _end(self)
+    @cython.locals(link=Link)
+    cdef _flush(self)
 
 
 cdef class Link:

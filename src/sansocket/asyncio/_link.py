@@ -93,9 +93,17 @@ class Turn:
             self.began = now
             loop.call_soon(self._end)
 
+    def flush_if_late(self, now: float) -> None:
+        """Do not wait for the end of a turn that takes long."""
+        if now - self.began >= MOST_TIME:
+            self._flush()
+
     def _end(self) -> None:
         self.began = NEVER
         self.sent = 0
+        self._flush()
+
+    def _flush(self) -> None:
         due, self._due = self._due, []
         for link in due:
             link._flush_due = False

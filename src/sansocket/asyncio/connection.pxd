@@ -7,5 +7,4 @@ from ._waiter cimport Waiter
 
 cdef class Connection(Link):
     cdef _check_receiver(self)
-    @cython.locals(frame=bytes)
     cdef _send_shared(self, SharedMessage message)

@@ -399,14 +399,10 @@ class Connection(Link):
     # --- inside: sending
 
     def _send_shared(self, message: SharedMessage) -> None:
-        """Send what many get, if this one can get it now."""
-        frame = self.session.share(message)
-        if frame is None:
-            return
-        if frame and not self.transport.is_closing():
-            self.transport.write(frame)
-        elif not frame:
-            self._flush()
+        """Send what many get, if this one can get it now: what is sent in one turn of
+        the loop leaves in one write."""
+        if self.session._share(message):
+            self._flush_soon()
 
     async def _send_parts(
         self,
