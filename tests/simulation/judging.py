@@ -33,7 +33,7 @@ def judge_order(world: World, side: Side) -> None:
     """What was received came in order, and whole."""
     sent = side.peer.sent
     latest = 0
-    for number in side.got:
+    for number in sorted(side.got, key=lambda one: side.got[one]):
         one = sent.get(number)
         if one is None:
             continue  # was told already
@@ -74,7 +74,7 @@ def judge_code(world: World, side: Side) -> None:
     """A connection whose network works ends with a closing handshake."""
     peer = side.peer
     conn = side.conn
-    if world.exited or side.gave_up_at is not None:
+    if world.exited or side.gave_up_at is not None or side.failed or peer.failed:
         return
     timeouts = [
         world.options_of(one).get("close_timeout", 10) or 10 for one in (side, peer)

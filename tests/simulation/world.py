@@ -81,6 +81,7 @@ class World(Watch):
         """Take a warning, unless it is about an end that is not ours."""
         theirs = [side for side in self.sides if not side.ours]
         names = [f"fd={side.sock.fd}" for side in theirs if side.sock is not None]
+        names += [f"fd={fd}" for fd in self.loop.unaccepted]
         if theirs and "_SSLProtocolTransport" in text:
             return
         if not any(name in text for name in names):
