@@ -243,6 +243,8 @@ class Side:
             await self.do_send(size, text)
             if pause == "compute":
                 await self.do_compute(0.06)
+            elif pause == "ping":
+                await self.do_ping(False)
             elif pause:
                 await asyncio.sleep(float(pause))
 
@@ -470,6 +472,8 @@ class Side:
         if len(self.got) > MOST_ANSWERS:
             return  # or two ends would go on for ever
         closed = self.driver.exceptions
+        if what == "both":
+            what = "echo" if len(self.got) % 2 else "fan"
         try:
             if what == "echo":
                 self.send_nowait(len(message), isinstance(message, str))
