@@ -59,7 +59,8 @@ def judge_loss(world: World, side: Side) -> None:
         and exc.rcvd_then_sent is False
         and exc.rcvd.code == exc.sent.code
     )
-    if not clean or not peer.drained or has_failed(peer.conn):
+    gave_up = peer.gave_up_at is not None or has_failed(peer.conn)
+    if not clean or not peer.drained or gave_up:
         return
     lost = [
         number
