@@ -102,6 +102,8 @@ def may_be_reset(side: Side) -> bool:
 
 def has_failed(conn: Any) -> bool:
     """Whether this end has failed the connection: it reads nothing more then."""
+    if conn.protocol.state.name != "CLOSED":
+        return False
     sent = conn.protocol.close_exc.sent
     reasons = (
         "message was not finished",
