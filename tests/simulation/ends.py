@@ -71,7 +71,7 @@ class Side:
         self.tasks: list[asyncio.Task[Any]] = []
         self.sent: dict[int, Sent] = {}
         self.empty_sent = 0
-        self.got: list[int] = []
+        self.got: dict[int, int] = {}  # message, and when its end came
         self.got_bytes = 0
         self.empty_got = 0
         self.closed_itself = False  # it began to close, or something failed in it
@@ -138,9 +138,9 @@ class Side:
             one.ended = self.world.tick()
             one.sure = True
 
-    def take(self, message: str | bytes, place: int | None = None) -> None:
+    def take(self, message: str | bytes, at: int | None = None) -> None:
         """Note what was received, and compare it."""
-        self.world.tick()
+        now = self.world.tick()
         self.got_in = self.world.loop.selector.all_turns
         if not message:
             self.empty_got += 1
@@ -152,7 +152,7 @@ class Side:
             self.world.fault("wrong message", f"{self.name} got {message[:40]!r}")
         if number in self.got:
             self.world.fault("message twice", f"{self.name} got {number} again")
-        self.got.insert(len(self.got) if place is None else place, number)
+        self.got[number] = now if at is None else at
 
     @staticmethod
     def number_of(message: Any) -> int:
@@ -243,6 +243,8 @@ class Side:
             await self.do_send(size, text)
             if pause == "compute":
                 await self.do_compute(0.06)
+            elif pause == "ping":
+                await self.do_ping(False)
             elif pause:
                 await asyncio.sleep(float(pause))
 
@@ -350,11 +352,11 @@ class Side:
 
     async def do_recv_parts(self, pause: float) -> None:
         parts: list[Any] = []
-        place = 0
+        at = 0
         try:
             async for part in self.conn.recv_streaming():
                 parts.append(part)
-                place = len(self.got)  # others may receive now, if it is the last
+                at = self.world.tick()  # others may receive now, if it is the last
                 if pause:
                     await asyncio.sleep(pause)
         except self.driver.exceptions.ConnectionClosed:
@@ -366,7 +368,7 @@ class Side:
                 self.begun.add(self.number_of(parts[0]))
             raise
         self.take(
-            ("" if not parts or isinstance(parts[0], str) else b"").join(parts), place
+            ("" if not parts or isinstance(parts[0], str) else b"").join(parts), at
         )
 
     async def do_recv_some(self, seconds: float) -> None:
@@ -470,6 +472,8 @@ class Side:
         if len(self.got) > MOST_ANSWERS:
             return  # or two ends would go on for ever
         closed = self.driver.exceptions
+        if what == "both":
+            what = "echo" if len(self.got) % 2 else "fan"
         try:
             if what == "echo":
                 self.send_nowait(len(message), isinstance(message, str))

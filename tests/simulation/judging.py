@@ -33,7 +33,7 @@ def judge_order(world: World, side: Side) -> None:
     """What was received came in order, and whole."""
     sent = side.peer.sent
     latest = 0
-    for number in side.got:
+    for number in sorted(side.got, key=lambda one: side.got[one]):
         one = sent.get(number)
         if one is None:
             continue  # was told already
@@ -59,7 +59,8 @@ def judge_loss(world: World, side: Side) -> None:
         and exc.rcvd_then_sent is False
         and exc.rcvd.code == exc.sent.code
     )
-    if not clean or not peer.drained or has_failed(peer.conn):
+    gave_up = peer.gave_up_at is not None or has_failed(peer.conn)
+    if not clean or not peer.drained or gave_up:
         return
     lost = [
         number
@@ -74,7 +75,7 @@ def judge_code(world: World, side: Side) -> None:
     """A connection whose network works ends with a closing handshake."""
     peer = side.peer
     conn = side.conn
-    if world.exited or side.gave_up_at is not None:
+    if world.exited or side.gave_up_at is not None or side.failed or peer.failed:
         return
     timeouts = [
         world.options_of(one).get("close_timeout", 10) or 10 for one in (side, peer)
@@ -101,6 +102,8 @@ def may_be_reset(side: Side) -> bool:
 
 def has_failed(conn: Any) -> bool:
     """Whether this end has failed the connection: it reads nothing more then."""
+    if conn.protocol.state.name != "CLOSED":
+        return False
     sent = conn.protocol.close_exc.sent
     reasons = (
         "message was not finished",

@@ -132,6 +132,7 @@ class Loop(selector_events.BaseSelectorEventLoop):
         self.network = network
         self.selector = Selector(network)
         self.contexts: list[dict[str, Any]] = []  # that were to be logged
+        self.unaccepted: set[int] = set()  # numbers of sockets
         self.transports: list[asyncio.Transport] = []
         super().__init__(self.selector)
         self._clock_resolution = 1e-9
@@ -181,7 +182,13 @@ class Loop(selector_events.BaseSelectorEventLoop):
     # --- connections
 
     def _make_socket_transport(self, *args: Any, **kwargs: Any) -> Any:
-        transport = super()._make_socket_transport(*args, **kwargs)  # type: ignore[misc]
+        try:
+            transport = super()._make_socket_transport(*args, **kwargs)  # type: ignore[misc]
+        except AssertionError:
+            # asyncio.Server, which was closed since it accepted the connection.
+            self.unaccepted.add(args[0].fileno())
+            args[0].close()
+            raise
         self.transports.append(transport)
         return transport
 

@@ -267,7 +267,10 @@ class Maker:
     def make_callbacks(self, end: End) -> None:
         random = self.random
         end.on_message = random.choice(
-            ("keep", "keep", "echo", "echo", "fan", "raise", "close", "compute")
+            (
+                *("keep", "keep", "echo", "echo", "fan", "both", "both"),
+                *("raise", "close", "compute"),
+            )
         )
         if self.chance(0.3):
             end.on_close = random.choice(("nothing", *RAISED, *EXITS))
@@ -348,7 +351,7 @@ class Maker:
             count = random.choice((5, 20, 40))
             size = max(0, min(self.size(), self.budget // count))
             self.budget -= size * count
-            pause = random.choice((0, 0, 0, "compute", 0.05))
+            pause = random.choice((0, 0, 0, "compute", "ping", 0.05))
             return ("send_many", count, size, text, pause)
         if shape < 0.9:
             return ("send_on", 500, random.choice((1, 100, 1000)))

@@ -8,8 +8,9 @@ import io
 import logging
 import ssl
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import lru_cache, partial
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -81,6 +82,7 @@ class World(Watch):
         """Take a warning, unless it is about an end that is not ours."""
         theirs = [side for side in self.sides if not side.ours]
         names = [f"fd={side.sock.fd}" for side in theirs if side.sock is not None]
+        names += [f"fd={fd}" for fd in self.loop.unaccepted]
         if theirs and "_SSLProtocolTransport" in text:
             return
         if not any(name in text for name in names):
@@ -258,6 +260,8 @@ class World(Watch):
             options["on_message"] = lambda conn, message: side.on_message(message)
             options["on_close"] = lambda conn: side.on_close()
         uri = f"{scheme}://{ADDRESS[0]}:{ADDRESS[1]}/{number}"
+        if pair.again:
+            options["reconnect_delays"] = self._delays
         begun = self.network.now
         connector = self.client_driver.connect(uri, proxy=None, **options)
         if pair.again:
@@ -277,6 +281,11 @@ class World(Watch):
                 side.failed = repr(exc)
                 self._judge_failure(side, exc, self.network.now - begun)
             raise
+
+    def _delays(self) -> Iterator[float]:
+        """Delays as those of the drivers, but the same each time."""
+        yield 5 * self.random.random()
+        yield from (3.1 * 1.618**number for number in count())
 
     async def _connect_again(self, side: Side, connector: Any) -> None:
         """Connect and connect; it must not be too often."""
