@@ -88,9 +88,14 @@ APART = {"browser", "node_folder"}
 def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = [f"forms of sansocket: {', '.join(FORMS)}"]
     if config.option.markexpr == "not apart":
-        what = "what needs Chromium or Node, or thousands of connections"
+        what = "what needs Chromium, Node or thousands of connections, or takes long"
         lines.append(f"left out: {what}; `nox -s apart` runs it")
     return lines
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, as many tests wait for programs; but not many."""
+    return min((os.cpu_count() or 1) + 1, 9)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

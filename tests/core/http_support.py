@@ -66,9 +66,8 @@ def _parse(impl: Any, parser: Any, data: bytes, cut: int) -> Any:
     try:
         for number, piece in enumerate(pieces):
             message = parser.feed(piece)
-            flaw = getattr(parser, "flaw", None)
-            if flaw is not None:  # nothing that follows means anything
-                return message, type(flaw).__name__, str(flaw)
+            if getattr(parser, "flaw", None) is not None:
+                return message, b""  # nothing that follows means anything
             if message is not None:
                 return message, parser.rest + b"".join(pieces[number + 1 :])
         return parser.feed_eof(), b""

@@ -101,6 +101,7 @@ def test_status_of_a_message_that_is_too_large(serve: Serve) -> None:
     assert "1009" in line
 
 
+@pytest.mark.apart  # the peer takes 10 s to close, as it does not read meanwhile
 def test_status_of_lines_that_the_server_did_not_wait_for(answer: Begin) -> None:
     def handler(peer: ServerConnection) -> None:
         assert peer.recv() == "one"

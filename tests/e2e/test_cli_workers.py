@@ -17,6 +17,7 @@ from websockets.sync.client import connect
 from .support import TIMEOUT, Server, command, frame
 
 pytestmark = [
+    pytest.mark.apart,  # most of it waits for seconds
     pytest.mark.timeout(180),
     pytest.mark.skipif(sys.platform == "win32", reason="not on Windows"),
 ]
