@@ -94,8 +94,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores, as many tests wait for programs; but not many."""
-    return min((os.cpu_count() or 1) + 1, 9)
+    """Two more than there are cores, as many tests wait for programs; but not many."""
+    return min((os.cpu_count() or 1) + 2, 10)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

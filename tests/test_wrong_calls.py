@@ -140,6 +140,7 @@ def test_a_program_that_does_not_end_is_seen() -> None:
     assert outcome(["while True: pass"], seconds=0.1) == "does not end"
 
 
+@pytest.mark.apart  # some hundred processes
 def test_a_line_is_shrunk_to_what_it_takes() -> None:
     (line,) = shrink(["len([over(Protocol, 'fail', ctypes.string_at(int(0)))])"])
     assert line == "[ctypes.string_at(None)]"

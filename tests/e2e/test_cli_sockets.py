@@ -15,6 +15,7 @@ import pytest
 from .support import HANDSHAKE, Server, Wire, command, frame
 
 pytestmark = [
+    pytest.mark.apart,  # many programs start, and some wait for seconds
     pytest.mark.timeout(120),
     pytest.mark.skipif(sys.platform == "win32", reason="not on Windows"),
 ]
