@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import inspect
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -17,6 +18,7 @@ from websockets.asyncio.client import connect
 import sansocket
 from sansocket.asyncio import serve
 
+from .children import Child
 from .core.support import CLOSE, CONT, FIN, TEXT, masked, read_frames, request_bytes
 from .pure import load_pure
 from .source import ROOT
@@ -42,9 +44,43 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 def test_code_is_that_of_the_examples() -> None:
     examples = [path.read_text(encoding="utf-8") for path in EXAMPLES.glob("*.py")]
-    assert len(blocks("python")) == len(examples) == 5
+    assert len(blocks("python")) == len(examples) == 6
     for block in blocks("python"):
         assert any(block.strip() in example for example in examples), block
+
+
+def test_the_server_on_select() -> None:
+    """With real clients: several at once, large messages, an orderly end, a cut."""
+
+    async def talk(port: int, size: int) -> None:
+        async with connect(f"ws://localhost:{port}", proxy=None) as client:
+            for number in range(20):
+                message = f"{number}" * size
+                await client.send(message)
+                assert await client.recv() == message
+        assert client.close_code == 1000
+
+    async def main(port: int) -> None:
+        cut = await connect(f"ws://localhost:{port}", proxy=None)
+        cut.transport.abort()
+        await asyncio.gather(*(talk(port, size) for size in (1, 1000, 50_000)))
+
+    command = [
+        sys.executable,
+        "-c",
+        f"import sys; sys.path[:0] = [{str(EXAMPLES)!r}]\n",
+    ]
+    command[-1] += (
+        "import select_echo, socket\n"
+        "real = socket.create_server\n"
+        "socket.create_server = lambda address: real((address[0], 0))\n"
+        "select_echo.main()\n"
+    )
+    with Child(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        port = int(child.stdout.readline().split()[-1])
+        asyncio.run(main(port))
+        child.end()
 
 
 def test_bytes_in_bytes_out(example: ModuleType) -> None:

@@ -6,13 +6,23 @@ and closing, tells when to stop reading because the application is behind, and w
 the TCP connection has to go. It knows no clock: each call that needs the time gets
 it as ``now``, in seconds.
 
-What a driver does after each input and each command:
+After each input and each command a driver proceeds like this::
 
-* write ``data_to_send()``; its last item may be ``SEND_EOF``: half-close;
-* wake whoever waits for a message, for ``request``, ``response`` or a pong;
-* read on, or not, as ``reading`` says;
-* see that ``handle_timeout()`` is called at ``deadline``;
-* close or abort the TCP connection as ``transport`` says, then ``handle_loss()``.
+    if session.request is not None and session.protocol.state is CONNECTING:
+        session.send_response(session.protocol.accept(session.request), now)
+    while session.ready:
+        message = session.next_message(now)
+        if message is None:
+            break
+        ...  # what the application does with it, such as session.send()
+    write(session.data_to_send())  # its last item may be SEND_EOF: half-close
+    pings = session.pings_answered()
+    read_on(session.reading)
+    set_timer(session.deadline)  # then session.handle_timeout(now)
+    if session.transport is not Transport.KEEP:
+        ...  # close or abort the TCP connection, then session.handle_loss(now)
+
+``examples/select_echo.py`` is such a driver, on plain sockets.
 
 Frames are read only as the application takes messages, so that a message is
 answered even if a violation came right behind it. While the application does other
@@ -389,7 +399,9 @@ class Session(Outbox):
 
     def _has_unread(self) -> bool:
         """Whether more of what was read may be for the application."""
-        return self._inbox.size > 0 or self.protocol._unread() > 0
+        if self._inbox.size > 0:
+            return True
+        return self.protocol._pos < len(self.protocol._data)
 
     # --- inside: reading
 
