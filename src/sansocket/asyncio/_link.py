@@ -180,6 +180,7 @@ class Link:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
         self._receiver = Waiter(loop)
+        self._carrier: asyncio.Transport | None = None  # of TLS
         self._streaming: asyncio.Task[Any] | None = None  # which receives parts
         self._inside = False  # of an input, behind which comes a flush
         self._now = NEVER  # time of that input
@@ -205,6 +206,9 @@ class Link:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; only the event loop calls this."""
         self.transport = cast("asyncio.Transport", transport)
+        # TLS of asyncio does not tell that what carries it is about to be lost.
+        tls = getattr(transport, "_ssl_protocol", None)
+        self._carrier = getattr(tls, "_transport", None)
         self.transport.set_write_buffer_limits(self._write_high, self._write_low)
         if not self._opening and self._on_open is not None:  # it is open already
             self._call(self._on_open)
@@ -438,7 +442,9 @@ class Link:
         if self._lost:
             return
         if writes:
-            if self.transport.is_closing():
+            if self.transport.is_closing() or (
+                self._carrier is not None and self._carrier.is_closing()
+            ):
                 self._cut_off = True
             else:
                 self._write(writes, self._flushed - flushed)
