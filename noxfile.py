@@ -190,6 +190,14 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def simulation(session: nox.Session) -> None:
+    """Run 10,000 programs on both ends of connections, in virtual time: a minute."""
+    session.install("-e", ".[dev]", env={"SANSOCKET_BUILD": "require"})
+    arguments = session.posargs or ["--programs", "10000"]
+    session.run("python", "-m", "tests.simulation", *arguments)
+
+
+@nox.session
 def conformance(session: nox.Session) -> None:
     """Let the Autobahn test suite examine server, client and uvicorn, or what
     arguments say."""

@@ -363,6 +363,23 @@ def test_compiled_form_is_up_to_date(compiled: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", modules())
+def test_no_module_imports_what_is_a_c_variable_elsewhere(name: str) -> None:
+    """Python would not find it in the compiled form."""
+    hidden = {
+        (other.rpartition(".")[2], variable)
+        for other, path in modules(".pxd").items()
+        for variable in read_pxd(path.read_text(encoding="utf-8")).variables
+    }
+    imported = {
+        ((node.module or "").rpartition(".")[2], alias.name)
+        for node in ast.walk(parse(modules()[name]))
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+    }
+    assert not imported & hidden
+
+
+@pytest.mark.parametrize("name", modules())
 def test_files_are_short(name: str) -> None:
     text = modules()[name].read_text(encoding="utf-8")
     lines = text.count("\n")

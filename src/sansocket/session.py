@@ -399,9 +399,8 @@ class Session(Outbox):
 
     def _has_unread(self) -> bool:
         """Whether more of what was read may be for the application."""
-        if self._inbox.size > 0:
-            return True
-        return self.protocol._pos < len(self.protocol._data)
+        unread: bool = self.protocol._pos < len(self.protocol._data)
+        return unread or self._inbox.size > 0
 
     # --- inside: reading
 

@@ -36,6 +36,7 @@ from ._asgi import (
     target_of,
 )
 from ._rules import MOST, RULES, SERVER_HEAD
+from .asyncio._link import MOST_STREAK
 from .asyncio.connection import Connection
 from .exceptions import ConnectionClosed, InvalidState
 from .extensions.permessage_deflate import enable_server_permessage_deflate
@@ -171,6 +172,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         self._http_version = "1.1"  # of the request
         self._stage = DECIDING
         self._disconnected = False  # whether the application has the last event
+        self._events = 0  # that the application has asked for
         self._connect_given = False  # whether the application has the first event
         self._acceptance: Response | None = None  # to be sent once it accepts
         self._denial: Denial | None = None
@@ -316,6 +318,9 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             await self._wait_in(self._turns)
         self._receiving = True
         try:
+            self._events += 1
+            if self._events % MOST_STREAK == 0:
+                await asyncio.sleep(0)  # other tasks have their turn
             while True:
                 message = self.session.next_message(self._time())
                 self.flush_soon()  # it may have read a ping, or go on reading

@@ -159,6 +159,28 @@ class TestCallbacks:
 
         run(main())
 
+    @pytest.mark.parametrize("name", ["on_open", "on_message"])
+    def test_that_return_a_coroutine(
+        self, run: Run, name: str, may_log_errors: list[str]
+    ) -> None:
+        """It would never run. What is surely a coroutine function is refused before."""
+        may_log_errors.append(FAILED)
+
+        async def nothing() -> None:
+            """Do nothing."""
+
+        options: dict[str, Any] = {"on_message": lambda connection, message: None}
+        options[name] = lambda *args: nothing()
+
+        async def main() -> None:
+            async with serving(None, **options) as (server, _):
+                async with await opened(server) as peer:
+                    peer.send_frame(FIN | TEXT)
+                    assert await peer.read_frame() == (FIN | CLOSE, b"\x03\xf3")
+                await until(lambda: not server._connections)
+
+        run(main())
+
     @UNCLOSED
     @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
     @pytest.mark.parametrize("name", ["on_open", "on_message", "on_close"])

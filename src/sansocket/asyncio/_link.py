@@ -21,6 +21,7 @@ import asyncio
 import logging
 import time
 import weakref
+from inspect import isawaitable
 from typing import cast
 
 from .._rules import write_marks
@@ -308,7 +309,9 @@ class Link:
     def _call(self, function: Callable[[Any], object]) -> None:
         """Call a function of the application; if it fails, so does the connection."""
         try:
-            function(self)
+            result = function(self)
+            if result is not None:
+                _refuse_awaitable("a callback", result)
         except (KeyboardInterrupt, SystemExit) as exc:
             self._begin_close(1011)
             self._end_program(exc)
@@ -338,7 +341,9 @@ class Link:
                     return
                 assert self._on_message is not None
                 self._answers = False
-                self._on_message(self, message)
+                result = self._on_message(self, message)
+                if result is not None:
+                    _refuse_awaitable("on_message", result)
         except (KeyboardInterrupt, SystemExit) as exc:
             self._on_message = _ignore
             self._begin_close(1011)
@@ -613,6 +618,20 @@ class Link:
 
 def _ignore(connection: Link, message: object) -> None:
     """Take the place of a function that has failed."""
+
+
+def _refuse_awaitable(name: str, result: object) -> None:
+    """Refuse what a function gives that nobody will await.
+
+    Raises:
+        TypeError: if it is a coroutine or another awaitable.
+
+    """
+    if isawaitable(result):
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()  # or Python warns that it was never awaited
+        raise TypeError(f"{name} must be a plain function, but it returned {result!r}")
 
 
 def _raise(exc: BaseException) -> None:
