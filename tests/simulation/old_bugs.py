@@ -93,7 +93,7 @@ BUGS = {
     "B2": Bug(
         "messages wait for the end of the turn",
         ("held back",),
-        ((LINK, "if now >= since or sent -", "if sent -"),),
+        ((LINK, "if now >= due or sent -", "if sent -"),),
     ),
     "C": Bug(
         "connect() forgets that it was cancelled",

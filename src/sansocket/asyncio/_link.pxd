@@ -78,7 +78,7 @@ cdef class Link:
     @cython.locals(
         turn=Turn,
         now=double,
-        since=double,
+        due=double,
         began=double,
         sent="uint64_t",
     )

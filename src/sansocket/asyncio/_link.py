@@ -7,8 +7,8 @@ or resumes reading, and closes the transport if the session says so.
 When a message leaves: at once, unless something else is about to be written. While the
 rest of a read is still unread, the answers to it leave together, once the task that
 receives them waits again. Of a burst of messages the first leaves at once and the rest
-at the end of the turn of the event loop. No message waits longer than ``BATCHING``
-seconds if another one follows it.
+at the end of the turn of the event loop. What has waited for ``BATCHING``, or answers
+for ``ANSWERING``, leaves with the next message.
 
 Both directions are independent: only ``max_queue`` pauses reading, and only the peer
 pauses writing. Whoever sends gives the loop a turn after ``MOST_TIME`` or
@@ -397,17 +397,17 @@ class Link:
         """
         turn = self._turn
         now = self._clock()
-        since = self._wrote_at + BATCHING
+        due = self._wrote_at + BATCHING
         began = self._now
         if not self._inside:
             turn.begin(self._loop, now)
             began = turn.began
-        elif since < began + ANSWERING and self.session._has_unread():
-            since = began + ANSWERING
+        elif due < began + ANSWERING and self.session._has_unread():
+            due = began + ANSWERING
         sent = self.protocol._bytes_sent
         turn.sent += sent - self._sent + PER_MESSAGE
         self._sent = sent
-        if now >= since or sent - self._flushed >= self._write_high:
+        if now >= due or sent - self._flushed >= self._write_high:
             self._wrote_at = now
             self._flush()
         else:
