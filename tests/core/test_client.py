@@ -289,6 +289,19 @@ def test_the_status_is_known_before_the_body(impl: ModuleType) -> None:
         assert not protocol.refused
 
 
+def test_a_cause_of_its_own_stays(impl: ModuleType) -> None:
+    """That of an exception which a subclass raises for a response."""
+
+    class Wrapping(impl.client.ClientProtocol):  # type: ignore[misc, name-defined]
+        def process_response(self, response: Any) -> None:
+            raise impl.exceptions.InvalidHandshake("refused") from KeyError("mine")
+
+    protocol = Wrapping(impl.uri.parse_uri("ws://example.com/"))
+    protocol.receive_data(reply(401, "Content-Length: abc", body=b""))
+    protocol.receive_eof()
+    assert isinstance(protocol.handshake_exc.__cause__, KeyError)
+
+
 def test_what_is_wrong_with_a_body_does_not_hide_the_status(impl: ModuleType) -> None:
     """What came of it is there, and the cause tells the rest."""
     chunked = "Transfer-Encoding: chunked"
