@@ -18,6 +18,8 @@ from tests.core.support import CLOSE, FIN, TEXT, request_bytes
 
 from .support import Contexts, Run, opened, port_of, serving, until, url_of
 
+BINARY = 0x82
+
 
 class TestDirections:
     """Neither waits for the other (the kind of a deadlock)."""
@@ -259,6 +261,45 @@ class TestTurns:
 
         run(main())
 
+    @pytest.mark.parametrize("secure", [False, True])
+    @pytest.mark.parametrize("unread", [1, 9])
+    def test_a_peer_that_goes_while_nobody_receives(
+        self,
+        run: Run,
+        contexts: Contexts,
+        caplog: pytest.LogCaptureFixture,
+        secure: bool,
+        unread: int,
+    ) -> None:
+        """With TLS, event loops tell nobody of the end while reading is paused."""
+        raised: list[Exception] = []
+
+        async def handler(connection: ServerConnection) -> None:
+            try:
+                while True:
+                    await connection.send("published")
+                    await asyncio.sleep(0)
+            except ConnectionClosed as exc:
+                raised.append(exc)
+
+        tls = contexts if secure else (None, None)
+
+        async def main() -> None:
+            options: Any = {"max_queue": 1, "compression": None, "ssl": tls[0]}
+            options |= {"ping_interval": 0.05, "ping_timeout": None}
+            async with serving(handler, **options) as (server, _):
+                with contextlib.suppress(OSError):  # what comes after its end
+                    async with await opened(server, tls[1]) as peer:
+                        for _ in range(unread):
+                            peer.send_frame(BINARY, bytes(10_000))
+                        (connection,) = server.connections
+                        if unread > 1:
+                            await until(lambda: not connection.session.reading)
+                await until(lambda: raised)
+
+        run(main())
+        assert "SSL connection is closed" not in caplog.messages
+
 
 class TestSlowPeers:
     def test_a_peer_that_reads_a_large_message_slowly_is_alive(self, run: Run) -> None:
@@ -278,8 +319,12 @@ class TestSlowPeers:
                     await loop.sock_sendall(sock, request_bytes() + b"\x81\x80abcd")
                     received = 0
                     while received < size:
-                        received += len(await loop.sock_recv(sock, 20_000))
-                        await asyncio.sleep(0.001)
+                        # More at a time than the network holds for it: then there is
+                        # progress between any two looks, however busy the machine is.
+                        wanted = min(received + 100_000, size)
+                        while received < wanted:
+                            received += len(await loop.sock_recv(sock, 20_000))
+                        await asyncio.sleep(0.01)
                     (connection,) = server.connections
                     assert connection.state is State.OPEN
 

@@ -61,7 +61,8 @@ cdef class Link:
     cdef object _timer
     cdef double _timer_at
     cdef Waiter _receiver
-    cdef object _carrier
+    cdef object _tls
+    cdef object _tls_state
     cdef object _streaming
     cdef dict _pings
     cdef list _waiters
@@ -87,6 +88,7 @@ cdef class Link:
     cdef _flush_soon(self)
     @cython.locals(flushed="uint64_t")
     cdef _flush(self)
+    cdef bint _is_cut_off(self) except -1
     cdef _write(self, list writes, Py_ssize_t size)
     cdef _write_large(self, list writes)
     cdef _half_close(self)

@@ -181,7 +181,8 @@ class Link:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
         self._receiver = Waiter(loop)
-        self._carrier: asyncio.Transport | None = None  # of TLS
+        self._tls: Any = None  # of asyncio, behind the transport
+        self._tls_state: object = None  # while it is open
         self._streaming: asyncio.Task[Any] | None = None  # which receives parts
         self._inside = False  # of an input, behind which comes a flush
         self._now = NEVER  # time of that input
@@ -207,9 +208,8 @@ class Link:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; only the event loop calls this."""
         self.transport = cast("asyncio.Transport", transport)
-        # TLS of asyncio does not tell that what carries it is about to be lost.
-        tls = getattr(transport, "_ssl_protocol", None)
-        self._carrier = getattr(tls, "_transport", None)
+        self._tls = getattr(transport, "_ssl_protocol", None)
+        self._tls_state = getattr(self._tls, "_state", None)
         self.transport.set_write_buffer_limits(self._write_high, self._write_low)
         if not self._opening and self._on_open is not None:  # it is open already
             self._call(self._on_open)
@@ -240,7 +240,10 @@ class Link:
         self._now = self._clock()
         self.session.receive_eof(self._now)
         self._hand_over()
-        return self.transport.can_write_eof()  # messages may still be answered
+        if self.transport.can_write_eof():
+            return True  # messages may still be answered
+        self._cut_off = True
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the loss of the connection; only the event loop calls this."""
@@ -447,10 +450,10 @@ class Link:
         if self._lost:
             return
         if writes:
-            if self.transport.is_closing() or (
-                self._carrier is not None and self._carrier.is_closing()
-            ):
+            if self._is_cut_off():
                 self._cut_off = True
+                if not self._reads:
+                    self._peek()
             else:
                 self._write(writes, self._flushed - flushed)
         if session.deadline < self._timer_at:
@@ -468,6 +471,18 @@ class Link:
         text = "a WebSocket connection could not be written to"
         self._loop.call_exception_handler({"message": text, "exception": exc})
         self.transport.abort()
+
+    def _is_cut_off(self) -> bool:
+        """Whether nothing can be written any more, as the connection is about to be
+        lost. TLS of asyncio does not tell; it drops what is written, and warns."""
+        if self._cut_off or self.transport.is_closing():
+            return True
+        tls = self._tls
+        if tls is None:
+            return False
+        carrier = tls._transport
+        ended = tls._state is not self._tls_state
+        return ended or carrier is None or carrier.is_closing()
 
     def _write(self, writes: list[bytes], size: int) -> None:
         """Write what was queued, so many bytes."""
