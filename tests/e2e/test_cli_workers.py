@@ -147,7 +147,8 @@ def test_a_replacement_whose_code_is_broken(serve: Serve, folder: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="where there are no pidfds")
 def test_a_worker_that_dies_and_leaves_a_process(serve: Serve, folder: Path) -> None:
-    append(folder, "\nif os.fork() == 0:\n    os.setpgrp()\n    time.sleep(60)\n")
+    child = "os.setpgrp()\n    time.sleep(30)\n    os._exit(0)"  # it never serves
+    append(folder, f"\nif os.fork() == 0:\n    {child}\n")
     server = serve("app:handler", "--workers", "2", cwd=folder)
     os.kill(meet(server), signal.SIGKILL)
     server.wait_for(" ended with signal 9; another one starts\n")
