@@ -39,12 +39,13 @@ class Ping:
 class Liveness:
     """When to ping a peer, and when to give it up.
 
-    Any byte counts as life, so a peer that sends much need not answer each ping in
-    time. While nothing is read no answer can be seen, and none is missed.
+    Any byte counts as life, sent or accepted by the peer, so one that sends or takes
+    much need not answer each ping in time. While nothing is read no answer can be seen,
+    and none is missed.
 
     Args:
         interval: seconds from one ping of ours to the next; ``None`` for none.
-        timeout: seconds for any byte to come after it; ``None`` for no limit.
+        timeout: seconds for a sign of life after it; ``None`` for no limit.
 
     Attributes:
         latency: seconds that the latest answered ping took; 0 before the first.
@@ -109,7 +110,7 @@ class Liveness:
             self.give_up_at = now + self._timeout
 
     def heard(self) -> None:
-        """Something came from the peer."""
+        """The peer gave a sign of life."""
         self.give_up_at = _NEVER
 
     def read_again(self, now: float) -> None:

@@ -70,9 +70,9 @@ class Outbox:
 
     def _share(self, message: SharedMessage) -> bool:
         """Queue a message that many get, if it can be sent now; tell whether it can."""
-        frame: bytes | None = self.protocol._share(message)
+        frame = self.share(message)
         if frame:
-            self._writes.append(frame)  # the protocol has nothing that comes before it
+            self._writes.append(frame)  # nothing that was queued comes before it
         return frame is not None
 
     def send_fragment(

@@ -80,8 +80,9 @@ class Session(Outbox):
         open_timeout: seconds for the opening handshake; ``None`` for no limit.
         ping_interval: seconds between pings that keep the connection alive; ``None``
             for none.
-        ping_timeout: seconds for any byte to come after such a ping, else the
-            connection fails with 1011; ``None`` for no limit.
+        ping_timeout: seconds after such a ping in which the peer must send a byte, or
+            accept bytes that were pending, else the connection fails with 1011;
+            ``None`` for no limit.
         close_timeout: seconds for the peer to end the connection once it should;
             ``None`` for no limit.
         max_queue: messages that may wait for the application until reading pauses;
@@ -521,8 +522,7 @@ class Session(Outbox):
 
     def _is_refused(self) -> bool:
         """Whether a response that refuses has come, without the end of its body."""
-        protocol: Any = self.protocol
-        return bool(getattr(protocol, "refused", False))
+        return bool(getattr(self.protocol, "refused", False))
 
     def _time_out(self, deadline: str) -> None:
         """Give the peer up; or only a body, if its status is known."""

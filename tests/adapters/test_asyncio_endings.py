@@ -19,7 +19,7 @@ from sansocket.asyncio import ServerConnection, broadcast, connect, serve
 from tests.core.support import CLOSE, FIN, TEXT
 
 from .conftest import LOOPS
-from .support import Contexts, Run, echo, opened, serving, until
+from .support import Contexts, Raw, Run, echo, opened, serving, until
 
 FAILED = "connection handler failed"
 # The test's own peer, when the loop stops in the middle.
@@ -92,19 +92,13 @@ class TestHandlers:
             finally:
                 raise kind
 
-        async def main() -> None:
-            async with (
-                serving(handler, close_timeout=0.01) as (server, _),
-                await opened(server) as peer,
-            ):
-                if moment == "message":
-                    peer.send_frame(FIN | TEXT)
-                elif moment == "loss":
-                    peer.writer.transport.abort()
-                await asyncio.sleep(5)
-                raise AssertionError("the program goes on")
+        def act(peer: Raw) -> None:
+            if moment == "message":
+                peer.send_frame(FIN | TEXT)
+            elif moment == "loss":
+                peer.writer.transport.abort()
 
-        run_to_its_end(LOOPS[loop], main, kind)
+        run_to_its_end(LOOPS[loop], lambda: meet(act, handler), kind)
 
     def test_that_are_cancelled_with_all_else(
         self, run: Run, caplog: pytest.LogCaptureFixture
@@ -192,18 +186,12 @@ class TestCallbacks:
         options: dict[str, Any] = {"on_message": lambda connection, message: None}
         options[name] = fail
 
-        async def main() -> None:
-            async with (
-                serving(None, close_timeout=0.01, **options) as (server, _),
-                await opened(server) as peer,
-            ):
-                peer.send_frame(FIN | TEXT)
-                if name == "on_close":
-                    peer.writer.transport.abort()
-                await asyncio.sleep(5)
-                raise AssertionError("the program goes on")
+        def act(peer: Raw) -> None:
+            peer.send_frame(FIN | TEXT)
+            if name == "on_close":
+                peer.writer.transport.abort()
 
-        run_to_its_end(LOOPS[loop], main, kind)
+        run_to_its_end(LOOPS[loop], lambda: meet(act, None, **options), kind)
 
 
 class TestServer:
@@ -332,6 +320,17 @@ def test_sec_15_loops_are_not_kept(
     del loop
     gc.collect()
     assert kept() is None
+
+
+async def meet(act: Callable[[Raw], None], handler: Any, **options: Any) -> None:
+    """Serve one peer, which acts; then the program must end."""
+    async with (
+        serving(handler, close_timeout=0.01, **options) as (server, _),
+        await opened(server) as peer,
+    ):
+        act(peer)
+        await asyncio.sleep(5)
+        raise AssertionError("the program goes on")
 
 
 def run_to_its_end(

@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
+
+import pytest
 
 KEY = bytes.fromhex("37fa213d")
 SIDES = ("server", "client")
@@ -373,3 +376,17 @@ def assert_failing(protocol: Any, code: int, reason: str | None = None) -> None:
     assert protocol.close_code == 1006
     assert protocol.close_exc.__cause__ is protocol.parser_exc
     assert type(protocol.close_exc).__name__ == "ConnectionClosedError"
+
+
+@contextlib.contextmanager
+def proxy_variables(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> Iterator[None]:
+    """An environment that names these proxies and no others."""
+    with monkeypatch.context() as patch:
+        for name in [*os.environ]:
+            if name.lower().endswith("_proxy"):
+                patch.delenv(name)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 import sys
 from typing import Any
@@ -15,6 +14,7 @@ import sansocket.asyncio
 from tests.adapters.clocks import SkippingLoop
 
 from .reference import needs_release, theirs
+from .support import proxy_variables
 
 pytestmark = needs_release
 
@@ -75,12 +75,7 @@ def choose(
     package: Any, monkeypatch: pytest.MonkeyPatch, uri: str, **variables: str
 ) -> str | None:
     """The proxy for a URI, with these variables and no others."""
-    with monkeypatch.context() as patch:
-        for name in [*os.environ]:
-            if name.lower().endswith("_proxy"):
-                patch.delenv(name)
-        for name, value in variables.items():
-            patch.setenv(name, value)
+    with proxy_variables(monkeypatch, variables):
         found: str | None = package.proxy.get_proxy(package.uri.parse_uri(uri))
         return found
 

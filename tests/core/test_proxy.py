@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from .http_support import head
 from .reference import needs_release
+from .support import proxy_variables
 
 # A URL, then what it is split into.
 VALID = [
@@ -198,12 +198,7 @@ class TestEnvironment:
         def choose(
             uri: str, variables: dict[str, str], get: Callable[[Any], str | None]
         ) -> str | None:
-            with monkeypatch.context() as patch:
-                for name in [*os.environ]:
-                    if name.lower().endswith("_proxy"):
-                        patch.delenv(name)
-                for name, value in variables.items():
-                    patch.setenv(name, value)
+            with proxy_variables(monkeypatch, variables):
                 return get(impl.uri.parse_uri(uri))
 
         return choose

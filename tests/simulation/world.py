@@ -217,13 +217,16 @@ class World(Watch):
         return side
 
     async def _handle(self, conn: Any) -> None:
-        side = self._side_of(conn)
+        await self._run(self._side_of(conn), "handler ends")
+
+    async def _run(self, side: Side, ends: str) -> None:
+        """Run what a side does, and note how it ends."""
         try:
             await side.run()
         finally:
             side.closed_itself = True
             side.ended_at = self.network.now
-            side.note("handler ends", repr(sys.exc_info()[1]))
+            side.note(ends, repr(sys.exc_info()[1]))
 
     def _on_open(self, conn: Any) -> None:
         side = self._side_of(conn)
@@ -270,12 +273,7 @@ class World(Watch):
         try:
             async with connector as conn:
                 side.attach(conn)
-                try:
-                    await side.run()
-                finally:
-                    side.closed_itself = True
-                    side.ended_at = self.network.now
-                    side.note("client ends", repr(sys.exc_info()[1]))
+                await self._run(side, "client ends")
         except Exception as exc:
             if side.conn is None:
                 side.failed = repr(exc)

@@ -211,7 +211,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             elif self.protocol.state is not CLOSED:  # another one, of the handler's
                 self.logger.error("connection handler failed: %s", exc)
             await self.close(1011)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # _task_done() closes it then
             raise
         except BaseException as exc:
             if not self._loop.is_closed():  # or the interpreter clears what is left

@@ -188,8 +188,9 @@ class connect:
             handshake; ``None`` for no limit.
         ping_interval: seconds between pings that keep the connection alive; ``None``
             for none.
-        ping_timeout: seconds for any byte to come after such a ping, else the
-            connection fails with 1011; ``None`` for no limit.
+        ping_timeout: seconds after such a ping in which the server must send a byte, or
+            accept bytes that were pending, else the connection fails with 1011;
+            ``None`` for no limit.
         close_timeout: seconds for the server to end the connection once it should;
             ``None`` for no limit.
         reconnect_delays: called while iterating, before the first delay of a series;
@@ -197,7 +198,8 @@ class connect:
             raised: that of the attempt, or the ``ConnectionClosed`` of the connection
             that did not last. By default see ``sansocket.client.backoff()``.
         max_size: largest incoming message in bytes; see ``ClientProtocol``.
-        max_queue: messages that may wait to be received until reading pauses.
+        max_queue: messages that may wait to be received until reading pauses; see
+            ``Connection``.
         write_limit: bytes that may wait to be written until ``send()`` waits.
         logger: where to log; ``sansocket.client`` by default.
         create_connection: class of the connection.

@@ -301,13 +301,14 @@ def serve(
         open_timeout: seconds for the opening handshake; ``None`` for no limit.
         ping_interval: seconds between pings that keep a connection alive; ``None``
             for none.
-        ping_timeout: seconds for any byte to come after such a ping, else the
-            connection fails with 1011; ``None`` for no limit.
+        ping_timeout: seconds after such a ping in which a peer must send a byte, or
+            accept bytes that were pending, else the connection fails with 1011;
+            ``None`` for no limit.
         close_timeout: seconds for a peer to end its connection once it should;
             ``None`` for no limit.
         max_size: largest incoming message in bytes; see ``ServerProtocol``.
         max_queue: messages that may wait to be received until reading pauses, or a
-            pair of a high and a low mark; ``None`` for no limit.
+            pair of a high and a low mark; ``None`` for no limit. See ``Connection``.
         write_limit: bytes that may wait to be written until ``send()`` waits, or a
             pair of a high and a low mark.
         logger: where to log; ``sansocket.server`` by default.
