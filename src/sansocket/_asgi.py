@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import cast
 from urllib.parse import unquote
 
+from ._bodies import sends_body
 from .datastructures import Headers, is_token
 from .exceptions import InvalidHeaderValue, shown
 from .handshake import offered_subprotocols
@@ -36,10 +37,6 @@ __all__ = [
     "target_of",
     "text_headers",
 ]
-
-# Statuses whose responses end with their heads (RFC 9112, section 6.3), and one whose
-# body must be empty (RFC 9110, section 15.3.6).
-NO_BODY = (204, 205, 304)
 
 # What of the answer to a handshake is the server's, whatever the application gives.
 HANDSHAKE = frozenset(
@@ -169,11 +166,7 @@ class Denial:
         self._headers = Headers(text_headers(event.get("headers", ()), defaults))
         self._drop("Connection", "Transfer-Encoding")  # these are the server's
         self._headers["Connection"] = "close"
-        self._bodiless = self.status in NO_BODY
-        if self._bodiless and self.status != 304:  # that tells of what it stands for
-            self._drop("Content-Length")
-        if self.status == 205:
-            self._headers["Content-Length"] = "0"
+        self._bodiless = not sends_body(self.status)
         self._begun = False
         self._chunked = False
         self._left: int | None = None  # bytes of the body that were announced

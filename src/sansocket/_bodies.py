@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .datastructures import Headers
     from .exceptions import InvalidHandshake
 
-__all__ = ["Body", "choose_body", "has_content", "has_length"]
+__all__ = ["Body", "choose_body", "has_content", "has_length", "sends_body"]
 
 _SIZE = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(r"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?")
@@ -38,6 +38,15 @@ def has_content(status: int, method: str | None = None) -> bool:
         method: method of the request; None if it is neither HEAD nor CONNECT.
     """
     return method != "HEAD" and status != 304 and has_length(status, method)
+
+
+def sends_body(status: int, method: str | None = None) -> bool:
+    """Whether there may be something in the body of a response that is sent: not so
+    with 205 (RFC 9110, section 15.3.6), whose body a recipient has to read.
+
+    Arguments are those of `has_content`.
+    """
+    return status != 205 and has_content(status, method)
 
 
 def has_length(status: int, method: str | None = None) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 
-from ._bodies import Body, choose_body, has_content, has_length
+from ._bodies import Body, choose_body, has_length, sends_body
 from ._dataclass import REQUIRED, LazyFields, LazyParams, Value
 from ._date import http_date
 from ._heads import HeadParser
@@ -153,7 +153,7 @@ class Response(Value):
         if not plain and not is_field_value(reason):
             raise ValueError(f"reason phrase is not valid: {reason!r}")
         pairs, body = self.headers._list, self.body
-        if code == 205 or not has_content(code, method):
+        if not sends_body(code, method):
             pairs, body = _lines_without_body(self.headers, code, method), b""
         head = write_fields(f"HTTP/1.1 {code} {reason}", pairs)
         return head + body if body else head

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ServerConnection", "basic_auth"]
 
+UNAVAILABLE = "The server is shutting down.\n"
+
 
 class ServerConnection(Connection, asyncio.BufferedProtocol):
     """A connection of a server; ``serve()`` makes them and gives them to the handler.
@@ -186,7 +188,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         """The response, if no hook has another one."""
         assert self.request is not None
         if self.server._closing:
-            return self.respond(503, "The server is shutting down.\n")
+            return self.respond(503, UNAVAILABLE)
         return self.protocol.accept(self.request)
 
     def _respond(self, response: Response) -> None:
@@ -228,7 +230,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         if not task.cancelled():
             task.exception()  # it was logged, or ends the program
         if self._waits_for_response():
-            self._respond(self.respond(503, "The server is shutting down.\n"))
+            self._respond(self.respond(503, UNAVAILABLE))
             self._log_failure()
         elif self.server.handler is not None and self.protocol.state is OPEN:
             self._begin_close(1001)
