@@ -1,108 +1,93 @@
-"""Every item of the two lists that bind this layer is named by a test.
+"""Every requirement of ``docs/requirements.md`` has a test, and no other is cited.
 
-SPEC items are the demands of RFC 6455, 7692 and of HTTP; SEC rows are attacks that
-other libraries fell to. A test names an item in its own name (``test_spec_042_...``,
-``test_sec_07_...``) or in any string (``SPEC-042``, ``SEC-07``), where it may have
-several. What only a driver can do is in the tables below, with the reason.
+A test names an item in its own name (``test_spec_042_...``, ``test_sec_07_...``) or in
+any string (``SPEC-042``, ``SEC-07``, ``choice g``), where it may have several.
 """
 
 from __future__ import annotations
 
-import ast
 import re
-from functools import cache
+from collections import Counter
 
 import pytest
 
-from .source import TESTS
+from .requirements import (
+    PAGE,
+    entries,
+    line_of,
+    mentions_in_source,
+    named,
+    pages,
+    with_tests,
+)
 
-SPEC_ITEMS = [
-    *(f"{number:03}" for number in range(1, 104) if number != 79),
-    *(f"079{letter}" for letter in "abcdefgh"),
-]
-SEC_ROWS = [f"{number:02}" for number in range(1, 38)]
+TEXT = PAGE.read_text(encoding="utf-8")
+ENTRIES = entries(TEXT)
+NAMES = [entry.name for entry in ENTRIES]
 
-DRIVERS_ONLY = {
-    "SPEC-038": "closing TCP in stages: who holds the socket does it",
-    "SPEC-039": "TLS comes before the first byte that this layer sees",
-    "SPEC-042": "the number of connections to one address: a connection sees itself",
-    "SPEC-043": "a proxy is spoken to before this layer begins",
-    "SPEC-044": "TLS, its names and its certificates",
-    "SPEC-054": "when to connect again: a connection is made for once",
-    "SPEC-079h": "closing TCP and TLS cleanly",
-}
-
-MENTION = re.compile(r"(spec|sec)[-_ ](\d{2,3}[a-h]?)(?![0-9a-z])", re.IGNORECASE)
-FURTHER = re.compile(r"_(\d{2,3}[a-h]?)(?=_|$)")
+WRITE = "`python -m tests.requirements --write` mends the page"
 
 
-def normal(kind: str, number: str) -> str:
-    """``SPEC-079d`` for ``spec`` and ``79d``."""
-    digits = number.rstrip("abcdefgh")
-    width = 3 if kind.lower() == "spec" else 2
-    return f"{kind.upper()}-{int(digits):0{width}}{number[len(digits) :]}"
+def test_every_requirement_is_on_the_page_once() -> None:
+    assert TEXT.count('<a id="') == len(ENTRIES), "an entry does not look like one"
+    assert [name for name, count in Counter(NAMES).items() if count > 1] == []
+    for kind, width in ("SPEC", 3), ("SEC", 2):
+        numbers = [name for name in NAMES if re.fullmatch(rf"{kind}-\d+", name)]
+        assert numbers == [f"{kind}-{n + 1:0{width}}" for n in range(len(numbers))]
+    for entry in ENTRIES:
+        assert entry.anchor == entry.name.lower().replace(" ", "-")
 
 
-def mentions(text: str) -> set[str]:
-    """Items that a string names."""
-    return {normal(kind, number) for kind, number in MENTION.findall(text)}
+def test_every_demand_has_its_section_of_an_rfc() -> None:
+    section = re.compile(r"\bRFC \d{4}, \d+(\.\d+)*\b")
+    bare = [e.name for e in ENTRIES if not section.search(e.demand)]
+    assert [name for name in bare if not name.startswith("SEC-")] == []
 
 
-def mentions_in_name(name: str) -> set[str]:
-    """Items that a test has in its name: ``test_spec_042_043_and_what_it_shows``."""
-    found: set[str] = set()
-    for match in MENTION.finditer(name.replace("test_", "", 1)):
-        kind, end = match[1], match.end()
-        found.add(normal(kind, match[2]))
-        rest = name.replace("test_", "", 1)[end:]
-        while further := FURTHER.match(rest):
-            found.add(normal(kind, further[1]))
-            rest = rest[further.end() :]
-    return found
+def test_every_requirement_has_a_test_or_a_reason() -> None:
+    """``No test: ?`` is what ``--write`` puts where it finds none."""
+    for entry in ENTRIES:
+        if entry.name not in named():
+            assert re.match(r"No test: [^?]", entry.tests or ""), (
+                f"no test names {entry.name}, in its own name or in a string: "
+                "name it in one, or write 'No test: ' and the reason on the page"
+            )
 
 
-def mentions_in_source(source: str) -> set[str]:
-    """Items that the tests of a file name; comments do not count."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            found |= mentions_in_name(node.name)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found |= mentions(node.value)
-    return found
+def test_the_page_names_the_tests() -> None:
+    for entry in ENTRIES:
+        if entry.name in named():
+            assert entry.tests == line_of(entry.name), f"{entry.name}: {WRITE}"
+    assert with_tests(TEXT) == TEXT, WRITE
 
 
-@cache
-def named() -> dict[str, set[str]]:
-    """Items, each with the files that name it."""
-    found: dict[str, set[str]] = {}
-    for path in TESTS.rglob("test_*.py"):
-        if path.name != "test_checklist.py":
-            for item in mentions_in_source(path.read_text(encoding="utf-8")):
-                found.setdefault(item, set()).add(path.name)
-    return found
+def test_what_is_cited_is_on_the_page() -> None:
+    known = set(NAMES)
+    cited = pages()
+    for item, files in named().items():
+        for file in files:
+            cited[f"tests/{file}"].add(item)
+    unknown = {file: items - known for file, items in cited.items() if items - known}
+    assert unknown == {}, f"not in {PAGE.name}"
 
 
-def missing(kind: str, items: list[str]) -> list[str]:
-    every = [f"{kind}-{item}" for item in items]
-    return [item for item in every if item not in DRIVERS_ONLY and item not in named()]
+def test_links_within_the_page() -> None:
+    headings = re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+    anchors |= {entry.anchor for entry in ENTRIES}
+    assert set(re.findall(r"\]\(#(.*?)\)", TEXT)) <= anchors
 
 
-def test_every_spec_item_has_a_test() -> None:
-    assert not missing("SPEC", SPEC_ITEMS)
-
-
-def test_every_security_row_has_a_test() -> None:
-    assert not missing("SEC", SEC_ROWS)
-
-
-def test_the_items_named_exist() -> None:
-    every = {f"SPEC-{item}" for item in SPEC_ITEMS} | {"SPEC-079"}
-    every |= {f"SPEC-{number:03}" for number in range(104, 114)}  # over HTTP/2 and 3
-    every |= {f"SEC-{number:02}" for number in range(1, 42)}
-    assert {item: files for item, files in named().items() if item not in every} == {}
-    assert DRIVERS_ONLY.keys() <= every
-    assert not DRIVERS_ONLY.keys() & named().keys(), "no exception any more"
+def test_writing_the_page_changes_the_tests_only() -> None:
+    start, end = "# x\n\n", "\n\n## y\n\nz\n"
+    one = '- <a id="spec-001"></a>**SPEC-001** MUST, both: a.\n  RFC 6455, 5.'
+    two = '- <a id="spec-104"></a>**SPEC-104** MUST, both: b.'
+    none = "\\\n  No test: not yet."
+    new = f"{start}{one}\\\n  {line_of('SPEC-001')}\n{two}{none}{end}"
+    assert with_tests(f"{start}{one}\n{two}{none}{end}") == new
+    assert with_tests(new.replace("`core/", "`gone/")) == new
+    assert with_tests(new) == new
+    assert with_tests(start + two + end) == f"{start}{two}\\\n  No test: ?{end}"
 
 
 @pytest.mark.parametrize(
@@ -112,12 +97,17 @@ def test_the_items_named_exist() -> None:
         ("def test_spec_042_043_x(): ...", {"SPEC-042", "SPEC-043"}),
         ("def test_spec_079d_sec_07(): ...", {"SPEC-079d", "SEC-07"}),
         ("async def test_sec_7(): ...", set()),
+        ("def test_choice_g_x(): ...", {"choice g"}),
+        ("def test_sec_07_choice_g(): ...", {"SEC-07", "choice g"}),
+        ("def test_choice_gx(): ...", set()),
         ("'SPEC-042, SEC-7: x'", {"SPEC-042"}),
         ("'SPEC-042 and SEC-07'", {"SPEC-042", "SEC-07"}),
+        ("'Choice p, SEC-07, choice g: x'", {"choice g", "choice p", "SEC-07"}),
+        ("'a choice a user has'", set()),
         ("CASES = [('spec_060 spec_061 x', 1)]", {"SPEC-060", "SPEC-061"}),
         ("x = 1  # SPEC-042", set()),
         ("'SPEC-0421, spec_042nd'", set()),
     ],
 )
 def test_mentions_are_found(source: str, items: set[str]) -> None:
-    assert mentions_in_source(source) == items
+    assert mentions_in_source(source).keys() == items

@@ -1,8 +1,8 @@
 """The names that users build on: there, documented, and with the signatures promised.
 
-The contract says that an import line is all that has to change for users of the
-``websockets`` package, so that package itself is what the signatures are held
-against; what we add must not be in the way of anybody.
+An import line is to be all that changes for users of the ``websockets`` package, so
+that package itself is what the signatures are held against; what we add must not be
+in the way of anybody.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ MIRRORED = [
     *("extensions.permessage_deflate", "frames", "headers", "http11", "protocol"),
     *("proxy", "server", "typing", "uri"),
 ]
-# Names of the package that we mirror which are not part of the contract:
+# Names of the package that we mirror which we do not have:
 # coroutines made of generators, deprecated ones, and knobs of its log lines.
 NOT_MIRRORED = {
     *("Protocol.discard", "Protocol.parse", "Frame.parse", "Frame.MAX_LOG_SIZE"),
@@ -268,7 +268,7 @@ def assert_takes(ours: Any, theirs: Any, name: str) -> None:
         assert default is not inspect.Parameter.empty, f"{name}: {argument}"
 
 
-# What our own contract fixes, defaults included
+# What we promise beyond that, defaults included
 
 LIMITS = {"validate_utf8": True, "max_fragments": 4096, "max_inflated_size": None}
 HEAD_LIMITS = {"max_header_line": 8192, "max_headers": 128, "max_head_size": 65536}

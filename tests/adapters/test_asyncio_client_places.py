@@ -208,6 +208,22 @@ class TestMoreThanOnce:
         run(main())
 
 
+def test_spec_044_the_host_is_named_in_tls(run: Run, contexts: Contexts) -> None:
+    """SPEC-039, SPEC-044: the URI's, wherever the connection leads."""
+    names: list[str | None] = []
+    contexts[0].sni_callback = lambda _, name, __: names.append(name)
+
+    async def main() -> None:
+        async with serving(ssl=contexts[0]) as (server, _):
+            uri = f"wss://localhost:{port_of(server)}/"
+            async with connect(uri, ssl=contexts[1], host="127.0.0.1") as client:
+                await client.send("a")
+                assert await client.recv() == "a"
+
+    run(main())
+    assert names == ["localhost"]
+
+
 def test_tls_with_a_name_of_a_proxy(run: Run, contexts: Contexts) -> None:
     """Names for TLS only are not looked up."""
 

@@ -39,6 +39,8 @@ async def speak_first(connection: ServerConnection) -> None:
 
 
 class TestHTTP:
+    """SPEC-043; with TLS, SPEC-044."""
+
     def test_echo(self, run: Run) -> None:
         async def main() -> None:
             async with serving() as (server, _), http_proxy() as proxy:

@@ -59,6 +59,8 @@ def retries(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 
 
 class TestConnectionsThatDoNotLast:
+    """SPEC-054"""
+
     @pytest.mark.parametrize("handler", [close_at_once, abort_at_once])
     def test_each_is_followed_by_a_longer_delay(
         self, run: Run, handler: Callable[[ServerConnection], Any]

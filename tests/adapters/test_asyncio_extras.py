@@ -126,6 +126,8 @@ class TestBasicAuth:
         [("me", "sécret"), [("other", "x"), ("me", "sécret")]],
     )
     def test_credentials(self, run: Run, credentials: Any) -> None:
+        """SPEC-016: a 401 asks for them."""
+
         async def handler(connection: ServerConnection) -> None:
             await connection.send(connection.username)
 

@@ -102,7 +102,8 @@ class TestEnds:
         run(main())
 
     def test_a_last_word_to_a_client_that_still_sends(self, run: Run) -> None:
-        """To close TCP while bytes lie unread would reset it, and lose the word."""
+        """To close TCP while bytes lie unread would reset it, and lose the word
+        (SPEC-079h)."""
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await accept_and_return(scope, receive, send)

@@ -294,7 +294,7 @@ def test_reasons_say_what_is_wrong(impl: Any) -> None:
 
 
 def test_limits_are_named(impl: Any) -> None:
-    """api.md: 1009 comes with a reason that names the limit."""
+    """1009 comes with a reason that names the limit."""
     for max_size, header, _ in LIMITS:
         protocol = opened(impl, "client", max_size=max_size)
         protocol.receive_data(header)
@@ -327,7 +327,7 @@ def test_limits_are_named(impl: Any) -> None:
 def test_the_limit_that_was_exceeded_is_named(
     impl: Any, options: dict[str, Any], frames: list[tuple[int, bytes]], limit: int
 ) -> None:
-    """api.md: the reason names the limit, whichever of several it was."""
+    """The reason names the limit, whichever of several it was."""
     protocol = opened(impl, "server", [deflate(impl)], **options)
     for first, payload in frames:
         protocol.receive_data(wire("server", first, payload))

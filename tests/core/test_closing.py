@@ -21,7 +21,7 @@ class TestCodes:
     """RFC 6455, section 7.4, and the IANA registry."""
 
     def test_spec_078_sec_36_all_codes(self, impl: Any) -> None:
-        """SPEC-078, SEC-36: all 65536, asked and read; written, most."""
+        """SPEC-078, SEC-36, choice h: all 65536, asked and read; written, most."""
         close, error = impl.closing.Close, impl.exceptions.ProtocolError
         may_travel = impl.closing.may_travel
         travelling, readable, writable = set(), set(), set()
@@ -285,7 +285,7 @@ class TestVerdict:
     CODES = (1000, 1001, 1002, 1005, 1011, 3000, None)
 
     def test_ok_or_error(self, impl: Any) -> None:
-        """api.md: OK when both codes are 1000, 1001 or 1005."""
+        """OK when both codes are 1000, 1001 or 1005."""
         for codes in product(self.CODES, self.CODES):
             good = set(codes) <= {1000, 1001, 1005}
             kind = f"ConnectionClosed{'OK' if good else 'Error'}"

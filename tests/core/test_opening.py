@@ -359,7 +359,7 @@ def test_spec_029_any_split(impl: Any) -> None:
 
 
 def test_sec_28_nothing_is_read_behind_a_refusal(impl: Any) -> None:
-    """SEC-28, SPEC-015: a second request gets no answer."""
+    """SEC-28, SPEC-015, SPEC-038: a second request gets no answer."""
     protocol = impl.server.ServerProtocol()
     bad = replaced("Upgrade", "h2c")
     protocol.receive_data(bad + request_bytes())

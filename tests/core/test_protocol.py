@@ -58,7 +58,7 @@ def decide(protocol: Any, request: Any) -> None:
 
 
 class TestConstructor:
-    """What api.md says of it, and of the attributes."""
+    """Its arguments, and the attributes that they become."""
 
     def test_public_names(self, impl: Any) -> None:
         names = {"Protocol", "Side", "State", "Event", "SEND_EOF"}

@@ -35,7 +35,7 @@ from .support import (
 from .table import each
 
 LEGAL = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
-# api.md names these as a good end; all else is an error.
+# Codes of a good end, whoever sent them; all else is an error.
 GOOD = {1000, 1001, 1005}
 
 
@@ -320,7 +320,7 @@ class TestFail:
 
     @pytest.mark.parametrize("side", SIDES)
     def test_lost(self, impl: Any, side: str) -> None:
-        """api.md: 1006 sends no close frame and does not raise."""
+        """1006 sends no close frame, and does not raise: drivers rely on it."""
         protocol = bare(impl, side)
         protocol.fail(1006, "a reason that goes nowhere " * 9)
         assert sent(protocol) == ending(side)

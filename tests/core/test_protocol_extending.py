@@ -302,7 +302,7 @@ class TestSubclass:
 
 
 class TestFaults:
-    """api.md: a bug of our own is 1011, details in the log, none on the wire."""
+    """A bug of our own is 1011: details in the log, none on the wire."""
 
     @each("side", SIDES)
     @each("exc", [ValueError("secret"), KeyError("secret"), MemoryError("secret")])

@@ -273,6 +273,8 @@ OK = b"HTTP/1.1 200 OK"
 
 
 class TestTunnel:
+    """SPEC-043: asking a proxy for a tunnel, and reading its answer."""
+
     def test_request(self, impl: ModuleType) -> None:
         for url, uri, lines in REQUESTS:
             request = impl.proxy.prepare_connect_request(

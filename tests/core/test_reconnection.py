@@ -84,6 +84,8 @@ class TestExceptions:
 
 
 class TestDelays:
+    """SPEC-054: the first is random, and the others grow up to a limit."""
+
     def test_default(self, impl: ModuleType) -> None:
         delays = [*itertools.islice(impl.reconnection.backoff(), 50)]
         assert 0 <= delays[0] < 5

@@ -196,6 +196,7 @@ def test_oversize_message(serve: Serve) -> None:
 def test_oversize_message_over_tls(
     serve: Serve, certificate: tuple[Path, Path]
 ) -> None:
+    """The peer is told, although it is still sending (SPEC-079h)."""
     server = serve("--certfile", str(certificate[0]), "--keyfile", str(certificate[1]))
     with tls(server, certificate) as wire:
         wire.send(HANDSHAKE + b"\r\n")
@@ -280,6 +281,7 @@ def test_sec_24_slow_tls_handshake_is_cut(
 def test_plain_request_to_tls_is_cut(
     serve: Serve, certificate: tuple[Path, Path]
 ) -> None:
+    """TLS comes first, and everything else is inside it (SPEC-039)."""
     server = serve("--certfile", str(certificate[0]), "--keyfile", str(certificate[1]))
     server.exchange(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     with tls(server, certificate) as wire:
@@ -306,6 +308,7 @@ def test_an_open_connection_outlives_the_opening_timeout(serve: Serve) -> None:
     ids=["page", "garbage", "closed", "failed"],
 )
 def test_the_server_half_closes_when_it_is_done(serve: Serve, data: bytes) -> None:
+    """It reads on, so that no reset destroys what it said (SPEC-038, SPEC-079h)."""
     server = serve("--close-timeout", "3600")  # so that no timer does it
     with Wire(server.connect()) as wire:
         wire.send(data)
