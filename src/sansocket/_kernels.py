@@ -2,7 +2,7 @@
 
 This module is the one that is written twice. Compiled, ``_kernels.pyx`` takes its
 place, with the same names on C types; what is here runs where no compiler was.
-Both forms pass the same tests, ``tests/core/test_kernels.py``.
+Both forms pass the same tests, ``tests/core/test__kernels.py``.
 
 The state of a UTF-8 check is an int: 0 at the border of a character, the bytes of
 the unfinished sequence in network order inside one, and -1 once it is invalid.

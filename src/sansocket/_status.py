@@ -65,7 +65,7 @@ class ConnectionStatus(FrameSender):
     @property
     def close_reason(self) -> str | None:
         """Close reason of the peer, or ``""``; ``None`` until the connection is
-        closed. It is for developers, never for end users (section 7.1.6)."""
+        closed. It is for developers, never for end users (RFC 6455, section 5.5.1)."""
         if self._state != _CLOSED:
             return None
         return "" if self.close_rcvd is None else self.close_rcvd.reason

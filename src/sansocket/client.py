@@ -166,7 +166,9 @@ class ClientProtocol(Protocol):
         return self._head is not None and self._head.refused
 
     def process_response(self, response: Response) -> None:
-        """Check a response (section 4.1); sets ``extensions`` and ``subprotocol``.
+        """Check a response (RFC 6455, section 4.1).
+
+        It sets ``extensions`` and ``subprotocol``.
 
         Raises:
             InvalidHandshake: if the server refused, or its answer is not valid.
@@ -177,7 +179,7 @@ class ClientProtocol(Protocol):
         self.subprotocol = self.process_subprotocol(response.headers)
 
     def process_extensions(self, headers: Headers) -> list[Extension]:
-        """The extensions that a response names, in its order (section 9.1).
+        """The extensions that a response names, in its order (RFC 6455, section 9.1).
 
         Raises:
             InvalidHandshake: if one was not offered or cannot be accepted.
@@ -233,7 +235,7 @@ class ClientProtocol(Protocol):
             self._start_frames(head.rest)
 
     def _give_up(self, exc: Exception) -> None:
-        """The handshake failed: half-close and ignore the rest (section 4.1)."""
+        """Fail the handshake: half-close, ignore the rest (RFC 6455, section 4.1)."""
         self._head = None
         self.handshake_exc = exc
         if self.debug:

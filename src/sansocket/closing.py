@@ -57,7 +57,7 @@ class Close:
 
     Attributes:
         code: close code; 1005 stands for a close frame without one.
-        reason: text for developers, never for end users (RFC 6455, section 7.1.6).
+        reason: text for developers, never for end users (RFC 6455, section 5.5.1).
 
     """
 

@@ -16,7 +16,7 @@ __all__ = ["Headers", "HeadersLike", "MultipleValuesError"]
 # RFC 9110, section 5.6.2. A plain character class: nothing to backtrack into.
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
-# What a line of a message may hold: no control character but HTAB (section 5.5).
+# What a line of a message may hold: no control character but HTAB (RFC 9110, 5.5).
 PLAIN = bytes(b for b in range(256) if b == 0x09 or (b >= 0x20 and b != 0x7F))
 
 # Names that need no check, each to its key. Most headers of most requests are here.

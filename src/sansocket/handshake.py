@@ -103,7 +103,7 @@ def check_upgrade_request(request: Request, hosts: Iterable[str] | None = None) 
     _check_upgrade(index)
     if "transfer-encoding" in index or "content-length" in index:
         _check_no_body(index)
-    # The version first: another one may shake hands without a key (section 4.4).
+    # The version first: another one may shake hands without a key (RFC 6455, 4.4).
     if index.get("sec-websocket-version") != "13":
         _check_version(index)
     key = index.get("sec-websocket-key")

@@ -409,7 +409,7 @@ class Protocol(ConnectionStatus):
         self._finish_input()
 
     def _finish_input(self) -> None:
-        """Ignore what still comes; a server half-closes at once (section 7.1.1)."""
+        """Ignore what still comes; a server half-closes at once (RFC 6455, 7.1.1)."""
         self._send_pong_due()
         if not self._client and not self.eof_sent:
             self.send_eof()

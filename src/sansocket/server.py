@@ -37,7 +37,7 @@ class ServerProtocol(Protocol):
             expressions that must match the whole value, and ``None`` if a request
             may lack one; ``None`` instead of a list accepts all. Browsers let any
             site connect to any server, so a server that knows its users by cookies
-            should give the list (section 10.2).
+            should give the list (RFC 6455, section 10.2).
         extensions: factories of extensions, in the order in which they are tried.
         subprotocols: supported ones, most preferred first.
         select_subprotocol: replaces the method of the same name; called with this
@@ -209,7 +209,7 @@ class ServerProtocol(Protocol):
             return self._rejection(ValueError(str(exc)))
 
     def process_request(self, request: Request) -> tuple[str, str | None, str | None]:
-        """Check a request and negotiate (section 4.2.2).
+        """Check a request and negotiate (RFC 6455, section 4.2.2).
 
         It sets ``origin``, ``extensions`` and ``subprotocol``.
 
@@ -229,7 +229,7 @@ class ServerProtocol(Protocol):
         return handshake.accept_key(key), extensions_header, self.subprotocol
 
     def process_origin(self, headers: Headers) -> Origin | None:
-        """Check the origin of a request and return it (section 10.2).
+        """Check the origin of a request and return it (RFC 6455, section 10.2).
 
         Raises:
             InvalidOrigin: if it is not acceptable.
@@ -240,7 +240,7 @@ class ServerProtocol(Protocol):
     def process_extensions(
         self, headers: Headers
     ) -> tuple[str | None, list[Extension]]:
-        """Choose extensions among those that the client offers (section 9.1).
+        """Choose extensions among those that the client offers (RFC 6455, section 9.1).
 
         Returns:
             Value of ``Sec-WebSocket-Extensions`` in the response, or ``None``; and

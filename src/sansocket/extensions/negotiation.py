@@ -16,7 +16,7 @@ remote_max_window_bits, local_max_window_bits)``.
 
 zlib can't compress with a window of 8 bits, only decompress. So a server declines an
 offer of 8 bits for itself; the client may have others. A client that a server asks for
-8 bits sends its messages as they are, which is allowed for each (section 6).
+8 bits sends its messages as they are, which is allowed for each (RFC 7692, section 6).
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def _accept_offer(
     if server_bits == 8:
         raise NegotiationError("can't compress with server_max_window_bits=8")
     if offer[3] is None:
-        # The client did not say that it can limit its window (section 7.1.2.2).
+        # The client did not say that it can limit its window (RFC 7692, 7.1.2.2).
         if require_client_max_window_bits:
             raise NegotiationError("client_max_window_bits is required")
         client_bits = None

@@ -64,7 +64,8 @@ class PerMessageDeflate(Extension):
     """
 
     name = NAME
-    rsv1 = True  # it uses this bit, so it goes with no other that does (section 5)
+    # It uses this bit, so it goes with no other that does (RFC 7692, section 5).
+    rsv1 = True
 
     def __init__(
         self,
@@ -106,7 +107,7 @@ class PerMessageDeflate(Extension):
         return self.local_max_window_bits > 8
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
-        """Decompress a frame (section 6.2).
+        """Decompress a frame (RFC 7692, section 6.2).
 
         Raises:
             PayloadTooBig: if the result would have more than ``max_size`` bytes.
@@ -128,7 +129,7 @@ class PerMessageDeflate(Extension):
         return _with_data(frame, data, False)
 
     def encode(self, frame: Frame) -> Frame:
-        """Compress a frame (section 6.1); control frames pass as they are."""
+        """Compress a frame (RFC 7692, section 6.1); control frames pass as they are."""
         opcode = frame.opcode
         if opcode & 0x8 or not self.can_deflate():
             return frame
