@@ -220,9 +220,9 @@ BUGS = {
         ("order",),
         (
             (
-                "_outbox.py",
-                "        if frame and self._writes:\n",
-                "        if False:\n",
+                "_sender.py",
+                "        self._messages_sent += 1\n        self._writes.append(frame)\n",
+                "        self._messages_sent += 1\n        self._writes.insert(0, frame)\n",
             ),
         ),
     ),
