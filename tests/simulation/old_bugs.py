@@ -221,8 +221,8 @@ BUGS = {
         (
             (
                 "_sender.py",
-                "        self._messages_sent += 1\n        self._writes.append(frame)\n",
-                "        self._messages_sent += 1\n        self._writes.insert(0, frame)\n",
+                "        self._writes.append(frame)\n        return True\n",
+                "        self._writes.insert(0, frame)\n        return True\n",
             ),
         ),
     ),
