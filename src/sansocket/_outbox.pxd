@@ -9,14 +9,11 @@ cdef int _OPEN
 cdef class Outbox:
     cdef object __weakref__
     cdef readonly Protocol protocol
-    cdef list _writes
     cdef object _fragmented
 
     cdef _begin_outbox(self, Protocol protocol)
-    @cython.locals(frame=bytes)
+    @cython.locals(first=bint)
     cpdef bytes share(self, SharedMessage message)
-    @cython.locals(frame=bytes)
-    cdef bint _share(self, SharedMessage message) except -1
     @cython.locals(as_text=bint)
     cdef _send(self, object message, object text, object compress)
 

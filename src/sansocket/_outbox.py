@@ -30,7 +30,6 @@ class Outbox:
             raise RuntimeError("a session is initialised only once")
         # Any, as it is what the caller gave: often a subclass with methods of its own.
         self.protocol: Any = protocol
-        self._writes: list[bytes] = []  # to be written before what the protocol has
         self._fragmented: bool | None = None  # whether the message being sent is text
 
     @property
@@ -62,18 +61,10 @@ class Outbox:
     def share(self, message: SharedMessage) -> bytes | None:
         """Send a message that many get, unless it cannot be sent now: then ``None``.
         What it gives else is to be written at once, behind what was fetched before."""
-        frame: bytes | None = self.protocol._share(message)
-        if frame and self._writes:
-            self._writes.append(frame)
-            return b""
-        return frame
-
-    def _share(self, message: SharedMessage) -> bool:
-        """Queue a message that many get, if it can be sent now; tell whether it can."""
-        frame = self.share(message)
-        if frame:
-            self._writes.append(frame)  # nothing that was queued comes before it
-        return frame is not None
+        first = not self.protocol._has_writes()
+        if not self.protocol._share(message):
+            return None
+        return b"".join(self.protocol._take_writes()) if first else b""
 
     def send_fragment(
         self,

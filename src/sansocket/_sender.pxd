@@ -11,6 +11,7 @@ cdef int _OPEN, _CLOSING
 cdef int _FRAMES
 cdef int _DEFLATE, _CUSTOM
 cdef Py_ssize_t _QUEUE_UNCOPIED
+cdef int _LATEST, _EVERY, _HELD
 
 
 cdef class FrameSender(FrameParser):
@@ -23,7 +24,7 @@ cdef class FrameSender(FrameParser):
     cdef bint _sending_compressed
     cdef bytes _pong
     cdef Py_ssize_t _pong_at
-    cdef bint _pong_held
+    cdef int _pongs
 
     cdef uint64_t _bytes_sent
     cdef uint64_t _frames_sent
@@ -39,7 +40,8 @@ cdef class FrameSender(FrameParser):
     @cython.locals(first=int)
     cdef object _send_data(self, int opcode, object data, bint fin, object compress)
     @cython.locals(extension=PerMessageDeflate, frame=bytes, size=Py_ssize_t)
-    cdef bytes _share(self, SharedMessage message)
+    cdef bint _share(self, SharedMessage message) except -1
+    cdef bint _has_writes(self) noexcept
     @cython.locals(head=bytes, frame=bytes)
     cdef object _queue_frame(self, int first, object data)
     @cython.locals(opcode=int, compressed=bint)

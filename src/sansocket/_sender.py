@@ -36,6 +36,12 @@ _FRAMES = FRAMES
 _DEFLATE, _CUSTOM = DEFLATE, CUSTOM
 _QUEUE_UNCOPIED = 65536  # bytes from which a payload is queued by itself
 
+# Which pings are answered: of those that came since the output was last fetched the
+# latest (RFC 6455, section 5.5.3); every one, in its place; or the latest once the
+# peer takes more.
+LATEST, EVERY, HELD = range(3)
+_LATEST, _EVERY, _HELD = LATEST, EVERY, HELD
+
 
 class FrameSender(FrameParser):
     """Outgoing frames, and the message under way among them."""
@@ -59,8 +65,8 @@ class FrameSender(FrameParser):
         self._sending = 0  # opcode of the message under way, or 0
         self._sending_compressed = False  # whether that message is
         self._pong: bytes | None = None  # payload of the pong that is still unsent
-        self._pong_at = 0  # its place in _writes
-        self._pong_held = False  # whether it waits until the peer takes more
+        self._pong_at = 0  # its place in _writes; -1 if it has none yet
+        self._pongs = _LATEST
         self._bytes_sent = 0
         self._frames_sent = 0
         self._messages_sent = 0
@@ -172,12 +178,12 @@ class FrameSender(FrameParser):
 
     def _take_writes(self) -> list[bytes]:
         writes = self._writes
-        if not writes and (self._pong is None or self._pong_held):
+        if not writes and (self._pong is None or self._pongs == _HELD):
             return []
         if self._pong is not None:
             if self._pong_at >= 0:
                 self._build_pong()
-            elif not self._pong_held:
+            elif self._pongs != _HELD:
                 self._send_pong_due()
         self._writes = []
         return writes
@@ -219,22 +225,17 @@ class FrameSender(FrameParser):
         elif opcode:
             self._sending = opcode
 
-    def _share(self, message: SharedMessage) -> bytes | None:
-        """Send a message that many connections get, unless it cannot be sent now.
+    def _share(self, message: SharedMessage) -> bool:
+        """Queue a message that many connections get, if it can be sent now.
 
         Where nobody has to see the frame, and no masking key has to be its own, it is
         the one that others send too.
-
-        Returns:
-            The frame, to be written at once; ``b""`` if it was queued behind others;
-            ``None`` if it cannot be sent.
-
         """
         if self._state != _OPEN or self.eof_sent or self._sending:
-            return None
+            return False
         if self._client or self.debug or not self._is_straight():
             self._send_data(message.opcode, message.data, True, None)
-            return b""
+            return True
         if self._deflates():
             extension: Any = self._extensions[0]
             frame, size = message.deflated(extension)
@@ -244,10 +245,12 @@ class FrameSender(FrameParser):
         self._bytes_sent += len(frame)
         self._frames_sent += 1
         self._messages_sent += 1
-        if self._writes or self._pong is not None:
-            self._writes.append(frame)
-            return b""
-        return frame
+        self._writes.append(frame)
+        return True
+
+    def _has_writes(self) -> bool:
+        """Whether anything waits to be fetched."""
+        return self._pong is not None or len(self._writes) > 0
 
     def _queue_frame(self, first: int, data: BytesLike) -> None:
         if type(data) is bytes and len(data) >= _QUEUE_UNCOPIED and not self._client:
@@ -342,16 +345,21 @@ class FrameSender(FrameParser):
         self._queue_frame(first, payload)
 
     def _answer_ping(self, data: bytes) -> None:
-        """Answer with a pong: of several in one go only with the latest (5.5.3).
+        """Answer with a pong.
 
-        Its place in the queue is that of the first; it is built when it is fetched.
-        One that ``send_frame`` has to see is sent at the end of the read instead.
+        If only the latest counts, its place in the queue is that of the first, and it
+        is built when it is fetched. One that ``send_frame`` has to see is sent at the
+        end of the read instead.
         """
         if self.eof_sent:
             return
+        if self._pongs == _EVERY:
+            self._pong = None  # one that was held is out of date
+            self._queue_control(0xA, data)
+            return
         if self._pong is None:
             self._pong_at = -1
-            if not self._pong_held and self._is_straight():
+            if self._pongs == _LATEST and self._is_straight():
                 self._pong_at = len(self._writes)
                 self._writes.append(None)
         self._pong = data

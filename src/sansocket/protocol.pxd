@@ -5,6 +5,7 @@ from ._status cimport ConnectionStatus
 from .frames cimport Frame
 
 cdef int _OPEN, _CLOSING, _CLOSED
+cdef int _HELD
 cdef int _HEAD, _HOLD, _FRAMES, _DISCARD
 cdef tuple _STATES
 

@@ -15,7 +15,7 @@ from . import _kernels
 from ._mirrored import names_from_elsewhere
 from ._parser import text_error
 from ._rules import PROTOCOL_NUMBERS, RULES, check_numbers
-from ._sender import SEND_EOF, STATES, to_state
+from ._sender import HELD, SEND_EOF, STATES, to_state
 from ._status import ConnectionStatus
 from .closing import Close, answer, failure
 from .constants import (
@@ -63,6 +63,7 @@ __all__ = [
 # C values in the compiled form, which no public name can be.
 _OPEN, _CLOSING, _CLOSED = range(1, 4)
 _STATES = STATES
+_HELD = HELD
 _HEAD, _HOLD, _FRAMES, _DISCARD = HEAD, HOLD, FRAMES, DISCARD
 _MAX_HELD = 65536  # bytes kept until the handshake is decided
 
@@ -358,7 +359,7 @@ class Protocol(ConnectionStatus):
         fail the connection if something is wrong."""
         try:
             self._parse(limit)
-            if self._pong is not None and not self._pong_held:
+            if self._pong is not None and self._pongs != _HELD:
                 self._send_pong_due()
         except Exception as exc:
             self._fail_for(exc)

@@ -8,6 +8,7 @@ from .frames cimport Frame
 
 cdef double _NEVER, _LOOK_AHEAD, _BODY_WAIT
 cdef Py_ssize_t _MOST_UNREAD
+cdef int _EVERY, _HELD
 cdef int _CONNECTING, _OPEN, _CLOSING, _CLOSED
 
 

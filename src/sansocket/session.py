@@ -37,6 +37,7 @@ from ._inbox import Inbox
 from ._liveness import NEVER, Liveness, Ping
 from ._outbox import Outbox, broadcast
 from ._rules import TIMES, check_numbers
+from ._sender import EVERY, HELD
 from .closing import Close
 from .constants import CLOSED, CLOSING, CONNECTING, OPEN, CloseCode, Transport
 from .exceptions import ConcurrencyError
@@ -60,6 +61,7 @@ __all__ = ["Ping", "Session", "Transport", "broadcast"]
 _NEVER = NEVER
 _CONNECTING, _OPEN = int(CONNECTING), int(OPEN)
 _CLOSING, _CLOSED = int(CLOSING), int(CLOSED)
+_EVERY, _HELD = EVERY, HELD
 
 # How long, in seconds, and how many bytes of frames may lie unread behind a message
 # that the application has not taken yet.
@@ -123,7 +125,7 @@ class Session(Outbox):
         self.request: Request | None = None
         self.response: Response | None = None
         self.reading = True
-        self._stuck = False
+        self.stuck = False
         self.transport = Transport.KEEP
         self.deadline = _NEVER
         self.timed_out: str | None = None
@@ -159,7 +161,8 @@ class Session(Outbox):
 
     @stuck.setter
     def stuck(self, stuck: bool) -> None:
-        self._stuck = self.protocol._pong_held = stuck
+        self._stuck = stuck
+        self.protocol._pongs = _HELD if stuck else _EVERY
 
     @property
     def ready(self) -> bool:
@@ -333,8 +336,6 @@ class Session(Outbox):
     def data_to_send(self) -> list[bytes]:
         """Fetch what is to be written, as ``Protocol.data_to_send()`` gives it."""
         writes: list[bytes] = self.protocol._take_writes()
-        if self._writes:
-            writes, self._writes = self._writes + writes, []
         return writes
 
     # --- pings
@@ -463,10 +464,7 @@ class Session(Outbox):
             frame = event
             opcode = frame.opcode
             data = _kernels.as_bytes(frame.data)
-            if opcode == 0x9 and not self._stuck:
-                # Or a later pong would replace this one.
-                self._writes += self.protocol._take_writes()
-            elif opcode == 0xA:
+            if opcode == 0xA:
                 self._answered += self._liveness.pong(data, now)
             elif not opcode & 0x8:
                 self._inbox.add(opcode, data, frame.fin)

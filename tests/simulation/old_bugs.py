@@ -220,9 +220,9 @@ BUGS = {
         ("order",),
         (
             (
-                "_outbox.py",
-                "        if frame and self._writes:\n",
-                "        if False:\n",
+                "_sender.py",
+                "        self._writes.append(frame)\n        return True\n",
+                "        self._writes.insert(0, frame)\n        return True\n",
             ),
         ),
     ),

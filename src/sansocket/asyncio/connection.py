@@ -401,7 +401,7 @@ class Connection(Link):
     def _send_shared(self, message: SharedMessage) -> None:
         """Send what many get, if this one can get it now: what is sent in one turn of
         the loop leaves in one write."""
-        if self.session._share(message):
+        if self.protocol._share(message):
             self._flush_soon()
 
     async def _send_parts(
