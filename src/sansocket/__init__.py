@@ -1,4 +1,4 @@
-"""WebSocket connections that never touch the network.
+"""A WebSocket library whose core does no I/O.
 
 ::
 
@@ -6,16 +6,25 @@
     |-- server       ServerProtocol, the connection of a server
     |-- client       ClientProtocol, the connection of a client
     |-- session      Session, whole messages and deadlines on top of either
-    |-- protocol     Protocol, what both share, its states and its events
+    |-- protocol     Protocol, their common base, its states and its events
     |-- frames       Frame, Opcode, Close, CloseCode
     |-- http11       Request and Response of the opening handshake
-    |-- datastructures, headers, uri    what they are made of
+    |-- datastructures, headers, uri    what these are made of
     |-- extensions   base, to write your own; permessage_deflate
-    |-- exceptions   all that is raised
-    `-- typing       aliases for annotations
+    |-- exceptions   everything that is raised
+    |-- stats        counters of a connection
+    |-- typing       aliases for annotations
+    |
+    |-- proxy, redirects, reconnection  what clients need beyond a connection
+    |-- environment  where random bytes and the date come from
+    |-- asyncio      serve and connect; client, server, connection, router
+    |-- uvicorn      a protocol class for uvicorn
+    |-- sanic        a protocol class for Sanic
+    |-- standin      takes the place of websockets in programs that import it
+    `-- cli          the sansocket command
 
-The names that most programs need are here as well, and so are these modules. Each
-is imported when it is first asked for, so that ``import sansocket`` costs nothing.
+The names that most programs need are here, too, and so are the modules above the
+gap. Each is imported when first used, so ``import sansocket`` costs nothing.
 """
 
 from __future__ import annotations
