@@ -112,7 +112,7 @@ class TestNeverReads:
             ):
                 (connection,) = server.connections
                 stop_reading(peer)
-                while connection.stats.bytes_received < 20_000_000:
+                while connection.stats.bytes_received < 12_000_000:
                     await peer.writer.drain()
                     peer.send(frames)
                     await asyncio.sleep(0)
