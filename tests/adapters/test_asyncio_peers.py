@@ -107,7 +107,8 @@ class TestNeverReads:
 
         async def main() -> None:
             async with (
-                serving(ssl=tls[0], **PATIENCE) as (server, _),
+                # It may have to wait for the processor before it sends again.
+                serving(ssl=tls[0], **PATIENCE | {"ping_timeout": 1.0}) as (server, _),
                 await opened(server, tls[1]) as peer,
             ):
                 (connection,) = server.connections
