@@ -106,10 +106,10 @@ def pytest_collection(session: pytest.Session) -> None:
     """Let each worker of pytest-xdist begin with other files: Python keeps what pytest
     has made of them, so that every file is compiled once and not by each worker."""
     config = session.config
-    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
-        return  # not all files are wanted
-    worker: dict[str, Any] = getattr(config, "workerinput", {"workerid": "gw0"})
-    number, count = int(worker["workerid"][2:]), worker.get("workercount", 1)
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker is None or config.args_source is not config.ArgsSource.TESTPATHS:
+        return  # there is one process, or not all files are wanted
+    number, count = int(worker["workerid"][2:]), worker["workercount"]
     paths = sorted(Path(__file__).parent.rglob("test_*.py"))
     first = len(paths) * number // count
     for path in [*paths[first:], *paths[:first]]:
