@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import importlib
 import os
 import sys
@@ -9,7 +11,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -96,6 +100,29 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_xdist_auto_num_workers() -> int:
     """Two more than there are cores, as many tests wait for programs; but not many."""
     return min((os.cpu_count() or 1) + 2, 10)
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Let each worker of pytest-xdist begin with other files: Python keeps what pytest
+    has made of them, so that every file is compiled once and not by each worker."""
+    config = session.config
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker is None or config.args_source is not config.ArgsSource.TESTPATHS:
+        return  # there is one process, or not all files are wanted
+    number, count = int(worker["workerid"][2:]), worker["workercount"]
+    paths = sorted(Path(__file__).parent.rglob("test_*.py"))
+    first = len(paths) * number // count
+    for path in [*paths[first:], *paths[:first]]:
+        parts = path.relative_to(config.rootpath).with_suffix("").parts
+        # What goes wrong does so again when it is collected.
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(".".join(parts))
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays: no collection of garbage looks at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from .pure import SOURCE
@@ -23,13 +24,15 @@ def module_path(name: str, suffix: str = ".py") -> Path:
     return SOURCE.joinpath(*name.split(".")).with_suffix(suffix)
 
 
+@cache
 def modules(suffix: str = ".py") -> dict[str, Path]:
-    """All modules of the package that have a file of this kind."""
+    """All modules of the package that have a file of this kind; not to be changed."""
     return {module_name(path): path for path in sorted(SOURCE.rglob(f"*{suffix}"))}
 
 
+@cache
 def parse(path: Path) -> ast.Module:
-    """The syntax tree of a file."""
+    """The syntax tree of a file; not to be changed."""
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 

@@ -8,6 +8,7 @@ import contextlib
 import copy
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,6 +105,7 @@ def read_pxd(source: str) -> Declared:
     return found
 
 
+@cache
 def pxd(name: str) -> Declared:
     return read_pxd(modules(".pxd")[name].read_text(encoding="utf-8"))
 
@@ -307,6 +309,7 @@ KEPT = {"protocol", "session", "_inbox", "_liveness", "_receiver"}
 LEAVES = {"Payload"}  # nothing in these calls back
 
 
+@cache
 def attribute_types(name: str) -> dict[str, str]:
     """Attributes that hold instances of our compiled classes, and of which."""
     text = modules(".pxd")[name].read_text(encoding="utf-8")
@@ -367,8 +370,8 @@ def test_no_module_imports_what_is_a_c_variable_elsewhere(name: str) -> None:
     """Python would not find it in the compiled form."""
     hidden = {
         (other.rpartition(".")[2], variable)
-        for other, path in modules(".pxd").items()
-        for variable in read_pxd(path.read_text(encoding="utf-8")).variables
+        for other in DECLARED
+        for variable in pxd(other).variables
     }
     imported = {
         ((node.module or "").rpartition(".")[2], alias.name)

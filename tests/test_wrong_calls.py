@@ -109,7 +109,7 @@ def test_what_ended_the_process(lines: Lines) -> None:
 
 
 def test_programs_at_random() -> None:
-    command = [sys.executable, "-m", "tests.wrong_calls", "--programs", "800"]
+    command = [sys.executable, "-m", "tests.wrong_calls", "--programs", "400"]
     path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     process = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **path}, capture_output=True, text=True

@@ -100,8 +100,7 @@ def fork(work: Callable[[], None], quiet: bool) -> int:
         sys.unraisablehook = lambda unraisable: None
         sys.settrace(None)
         asyncio._set_running_loop(None)
-        gc.collect()
-        gc.freeze()  # what is there already is not looked at again after each program
+        gc.freeze()  # what is there already is not looked at after each program
         work()
         os._exit(0)
     finally:

@@ -16,7 +16,7 @@ from sansocket import (
     State,
 )
 from sansocket.asyncio import ServerConnection, connect
-from tests.core.support import CLOSE, FIN, PING, PONG, TEXT
+from tests.core.support import CLOSE, FIN, PING, PONG, TEXT, masked
 
 from .support import Run, opened, serving, until
 
@@ -232,13 +232,14 @@ class TestSlowPeers:
 
         async def main() -> None:
             async with (
-                serving(compression=None) as (server, _),
+                serving(compression=None, ping_interval=None) as (server, _),
                 await opened(server) as peer,
             ):
                 (connection,) = server.connections
-                peer.send_frame(0x82, bytes(1_000_000))
+                frame = masked(0x82, bytes(1_000_000))
+                peer.send(frame)
                 while connection.transport.is_reading():
-                    peer.send_frame(0x82, bytes(1_000_000))
+                    peer.send(frame)
                     await asyncio.sleep(0)
                 assert connection.bytes_to_write < 2_000_000
                 while not connection.transport.is_reading():

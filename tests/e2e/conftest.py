@@ -25,8 +25,8 @@ from .support import TIMEOUT, Answer, Server, need
 HERE = Path(__file__).parent
 
 
-@pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
+@contextlib.contextmanager
+def starting() -> Iterator[Callable[..., Server]]:
     """Start servers, with options; none of them may ever log a traceback."""
     servers: list[Server] = []
 
@@ -44,6 +44,20 @@ def serve() -> Iterator[Callable[..., Server]]:
     for server in servers:
         server.errors.close()
     assert not [log for log in logs if "Traceback" in log]
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Start servers that a test has for itself."""
+    with starting() as begin:
+        yield begin
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Server]:
+    """A server for tests that neither stop it nor look at its log."""
+    with starting() as begin:
+        yield begin()
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
 import sansocket
+from sansocket.cli import main
 
 from ..children import Child, run
 
@@ -61,6 +62,22 @@ def environment() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "no_proxy": "127.0.0.1,localhost",
     }
+
+
+def refused(
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> str:
+    """Run the command in this process, check that it ends for wrong usage, and return
+    what it says."""
+    monkeypatch.setattr("sansocket.cli.set_up_logging", lambda verbosity: None)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    return errors
 
 
 def command(

@@ -32,8 +32,8 @@ CLOSED = "closed with 1000 (OK), answered with 1000 (OK)\n"
 # What goes in, and what comes out.
 
 
-def test_echo_hi(serve: Serve) -> None:
-    url = serve().url
+def test_echo_hi(served: Server) -> None:
+    url = served.url
     done = command("connect", url, stdin="hi\n")
     assert done.returncode == 0
     assert done.stdout == "hi\n"
@@ -50,26 +50,26 @@ def test_echo_hi(serve: Serve) -> None:
         ("\x1b[2J\x00\n", "\x1b[2J\x00\n"),  # nor is anything escaped
     ],
 )
-def test_lines(serve: Serve, stdin: str, stdout: str) -> None:
-    done = command("connect", serve().url, "-q", stdin=stdin)
+def test_lines(served: Server, stdin: str, stdout: str) -> None:
+    done = command("connect", served.url, "-q", stdin=stdin)
     assert (done.returncode, done.stdout, done.stderr) == (0, stdout, "")
 
 
-def test_many_lines(serve: Serve) -> None:
+def test_many_lines(served: Server) -> None:
     lines = "".join(f"{number} {'x' * (number % 100)}\n" for number in range(5000))
-    done = command("connect", serve().url, "-q", stdin=lines)
+    done = command("connect", served.url, "-q", stdin=lines)
     assert done.stdout == lines
     assert done.stderr == ""
 
 
-def test_a_long_line(serve: Serve) -> None:
+def test_a_long_line(served: Server) -> None:
     line = "é" * 500_000
-    done = command("connect", serve().url, "-q", stdin=f"{line}\n{line}")
+    done = command("connect", served.url, "-q", stdin=f"{line}\n{line}")
     assert done.stdout == f"{line}\n{line}\n"
 
 
-def test_standard_input_and_output_that_are_closed(serve: Serve) -> None:
-    arguments = shlex.join([sys.executable, "-m", "sansocket", "connect", serve().url])
+def test_standard_input_and_output_that_are_closed(served: Server) -> None:
+    arguments = shlex.join([sys.executable, "-m", "sansocket", "connect", served.url])
     done = run(
         ["sh", "-c", f"{arguments} <&- >&-"],
         env=environment(),
@@ -80,17 +80,17 @@ def test_standard_input_and_output_that_are_closed(serve: Serve) -> None:
     assert done.stderr.decode().endswith(CLOSED)
 
 
-def test_a_line_that_is_not_utf_8(serve: Serve) -> None:
-    done = command("connect", serve().url, "-q", stdin=b"a\n\xff\nb\n")
+def test_a_line_that_is_not_utf_8(served: Server) -> None:
+    done = command("connect", served.url, "-q", stdin=b"a\n\xff\nb\n")
     assert done.returncode == 5
     assert done.stdout == "a\nb\n"
     assert done.stderr == "line 2 is not UTF-8, and was not sent\n"
 
 
 @pytest.mark.parametrize("size", [0, 3, 200_000])
-def test_binary(serve: Serve, size: int) -> None:
+def test_binary(served: Server, size: int) -> None:
     data = (bytes(range(256)) * 1000)[:size]
-    done = command("connect", serve().url, "-q", "--binary", stdin=data)
+    done = command("connect", served.url, "-q", "--binary", stdin=data)
     assert done.returncode == 0
     assert done.stdout == f"{data.hex()}\n" * bool(size)
 

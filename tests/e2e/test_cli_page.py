@@ -32,8 +32,8 @@ def get(
 
 
 @pytest.mark.parametrize("path", ["/", "/?query"])
-def test_page(serve: Serve, path: str) -> None:
-    response, body = get(serve(), path)
+def test_page(served: Server, path: str) -> None:
+    response, body = get(served, path)
     assert response.status == 200
     assert response.getheader("Content-Type") == "text/html; charset=utf-8"
     assert response.getheader("Connection") == "close"
@@ -41,8 +41,8 @@ def test_page(serve: Serve, path: str) -> None:
     assert body.rstrip().endswith(b"</html>")
 
 
-def test_page_loads_nothing_else(serve: Serve) -> None:
-    response, body = get(serve(), "/")
+def test_page_loads_nothing_else(served: Server) -> None:
+    response, body = get(served, "/")
     policy = response.getheader("Content-Security-Policy", "")
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
@@ -53,31 +53,30 @@ def test_page_loads_nothing_else(serve: Serve) -> None:
         assert f"{name.decode()}-src 'sha256-{digest}'" in policy
 
 
-def test_head_gives_the_headers_only(serve: Serve) -> None:
-    server = serve()
-    answer = server.exchange(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+def test_head_gives_the_headers_only(served: Server) -> None:
+    answer = served.exchange(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert status_of(answer) == 200
-    _, body = get(server, "/")
+    _, body = get(served, "/")
     assert b"Content-Length: %d\r\n" % len(body) in answer
     assert answer.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize("path", ["/favicon.ico", "/index.html", "//", "/%2e/"])
-def test_other_paths_are_not_found(serve: Serve, path: str) -> None:
-    assert get(serve(), path)[0].status == 404
+def test_other_paths_are_not_found(served: Server, path: str) -> None:
+    assert get(served, path)[0].status == 404
 
 
-def test_other_methods_are_refused(serve: Serve) -> None:
-    response, _ = get(serve(), "/", "DELETE")
+def test_other_methods_are_refused(served: Server) -> None:
+    response, _ = get(served, "/", "DELETE")
     assert response.status == 405
     assert response.getheader("Allow") == "GET"
 
 
-def test_an_upgrade_to_something_else_is_ignored(serve: Serve) -> None:
+def test_an_upgrade_to_something_else_is_ignored(served: Server) -> None:
     request = (
         b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     )
-    assert status_of(serve().exchange(request)) == 200
+    assert status_of(served.exchange(request)) == 200
 
 
 def test_page_over_tls(serve: Serve, certificate: tuple[Path, Path]) -> None:

@@ -13,6 +13,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 from websockets.sync.client import ClientConnection, connect
 
+from sansocket.cli.handlers import load_handler
+from sansocket.cli.values import CommandError
+
 from .support import HANDSHAKE, TIMEOUT, Server, command, frame
 
 pytestmark = [
@@ -48,6 +51,22 @@ def folder(tmp_path: Path) -> Path:
     """A folder with a module that has a handler."""
     (tmp_path / "app.py").write_text(VALUE + APP % "str(os.getpid())")
     return tmp_path
+
+
+@pytest.fixture
+def unfit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A current folder with what is no handler, and with modules that fail."""
+    with (folder / "app.py").open("a") as file:
+        file.write(UNFIT)
+    (folder / "exits.py").write_text("raise SystemExit(3)\n")
+    (folder / "interrupts.py").write_text("raise KeyboardInterrupt\n")
+    (folder / "lines.py").write_text("raise ValueError('one\\ntwo')\n")
+    (folder / "raises.py").write_text("1 / 0\n")
+    (folder / "lacks.py").write_text("import nothing\n")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield folder
+    sys.modules.pop("app", None)
 
 
 @contextlib.contextmanager
@@ -112,24 +131,37 @@ def test_a_handler_of_ones_own(serve: Serve, folder: Path) -> None:
         ("lacks:handler", "module lacks cannot be imported: No module named 'nothing'"),
     ],
 )
+def test_what_is_no_handler(
+    unfit: Path, capsys: pytest.CaptureFixture[str], handler: str, message: str
+) -> None:
+    with pytest.raises(CommandError) as raised:
+        load_handler(handler)
+    assert str(raised.value) == message
+    # Only the fault of a module shows where it is.
+    found = not handler.startswith(("app", "nowhere"))
+    assert ("Traceback" in capsys.readouterr().err) is found
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    ("handler", "message"),
+    [
+        ("app:NOTHING", f"app:NOTHING {WRONG} not None"),
+        ("nowhere:handler", "there is no module nowhere"),
+        ("exits:handler", "module exits cannot be imported: SystemExit(3)"),
+        (
+            "interrupts:handler",
+            "module interrupts cannot be imported: KeyboardInterrupt()",
+        ),
+    ],
+)
 def test_a_handler_that_is_not_there(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, handler: str, message: str,
-    workers: str,
-) -> None:  # fmt: skip
-    with (folder / "app.py").open("a") as file:
-        file.write(UNFIT)
-    (folder / "exits.py").write_text("raise SystemExit(3)\n")
-    (folder / "interrupts.py").write_text("raise KeyboardInterrupt\n")
-    (folder / "lines.py").write_text("raise ValueError('one\\ntwo')\n")
-    (folder / "raises.py").write_text("1 / 0\n")
-    (folder / "lacks.py").write_text("import nothing\n")
-    monkeypatch.chdir(folder)
+    unfit: Path, handler: str, message: str, workers: str
+) -> None:
     done = command("serve", handler, "--port", "0", "--workers", workers)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.endswith(f"sansocket: error: {message}\n")
-    # Only the fault of a module shows where it is.
     found = not handler.startswith(("app", "nowhere"))
     assert ("Traceback" in done.stderr) is found
 

@@ -19,7 +19,6 @@ from .terminal import Terminal
 
 pytestmark = pytest.mark.timeout(120)
 
-Serve = Callable[..., Server]
 Start = Callable[..., Terminal]
 
 CTRL_C, CTRL_D, UP, ENTER = "\x03", "\x04", "\x1b[A", "\r"
@@ -61,8 +60,8 @@ def greeting(url: str) -> str:
     return f"connected to {url} with permessage-deflate; /help lists commands"
 
 
-def test_prompt(serve: Serve, start: Start) -> None:
-    url = serve().url
+def test_prompt(served: Server, start: Start) -> None:
+    url = served.url
     with start(url) as terminal:
         terminal.wait_for(greeting(url))
         terminal.type("Hello, Wörld" + ENTER)
@@ -94,8 +93,8 @@ def test_prompt(serve: Serve, start: Start) -> None:
         assert terminal.wait() == 0
 
 
-def test_editing_and_ctrl_c(serve: Serve, start: Start) -> None:
-    url = serve().url
+def test_editing_and_ctrl_c(served: Server, start: Start) -> None:
+    url = served.url
     with start(url) as terminal:
         terminal.wait_for(greeting(url))
         terminal.type("helo\x1b[Dl" + ENTER)  # the cursor moves left
@@ -111,8 +110,8 @@ def test_editing_and_ctrl_c(serve: Serve, start: Start) -> None:
         assert terminal.wait() == 0
 
 
-def test_history_is_kept(serve: Serve, start: Start, tmp_path: Path) -> None:
-    url = serve().url
+def test_history_is_kept(served: Server, start: Start, tmp_path: Path) -> None:
+    url = served.url
     for keys in ("first" + ENTER, UP + "!" + ENTER):
         with start(url) as terminal:
             terminal.wait_for(greeting(url))
@@ -125,8 +124,8 @@ def test_history_is_kept(serve: Serve, start: Start, tmp_path: Path) -> None:
     assert file.read_text().count("+first") == 2
 
 
-def test_no_history(serve: Serve, start: Start, tmp_path: Path) -> None:
-    url = serve().url
+def test_no_history(served: Server, start: Start, tmp_path: Path) -> None:
+    url = served.url
     with start(url, "--no-history") as terminal:
         terminal.wait_for(greeting(url))
         terminal.type("first" + ENTER)
@@ -193,8 +192,8 @@ def test_the_server_ends_it(start: Start, answer: Callable[[Answer], str]) -> No
         )  # no longer in the mode of a prompt
 
 
-def test_close_with_a_code(start: Start, serve: Serve) -> None:
-    url = serve().url
+def test_close_with_a_code(start: Start, served: Server) -> None:
+    url = served.url
     with start(url) as terminal:
         terminal.wait_for(greeting(url))
         terminal.type("/close 3001 good bye" + ENTER)
@@ -202,16 +201,16 @@ def test_close_with_a_code(start: Start, serve: Serve) -> None:
         terminal.wait_for_part("closed with 3001")
 
 
-def test_ping_every_so_often(start: Start, serve: Serve) -> None:
-    with start(serve().url, "--ping", "0.01") as terminal:
+def test_ping_every_so_often(start: Start, served: Server) -> None:
+    with start(served.url, "--ping", "0.01") as terminal:
         while len(re.findall(r"pong after [\d.]+ ms", "".join(terminal.lines()))) < 3:
             terminal.feed()
         terminal.type(CTRL_C)
         assert terminal.wait() == 0
 
 
-def test_log_lines_stand_above_the_prompt(start: Start, serve: Serve) -> None:
-    with start(serve().url, "-vv") as terminal:
+def test_log_lines_stand_above_the_prompt(start: Start, served: Server) -> None:
+    with start(served.url, "-vv") as terminal:
         terminal.type("hello" + ENTER)
         terminal.wait_for("< hello")
         terminal.wait_for_part("DEBUG 127.0.0.1:")
@@ -223,8 +222,8 @@ def test_log_lines_stand_above_the_prompt(start: Start, serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("key", [CTRL_C, CTRL_D])
-def test_without_the_extra(plainly: Start, serve: Serve, key: str) -> None:
-    url = serve().url
+def test_without_the_extra(plainly: Start, served: Server, key: str) -> None:
+    url = served.url
     with plainly(url) as terminal:
         terminal.wait_for("pip install 'sansocket[cli]' gives colours and editing")
         terminal.wait_for(greeting(url))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
 
@@ -24,12 +24,10 @@ PROGRAMS = 80  # for each kind and form
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _little_garbage() -> Iterator[None]:
+def _little_garbage() -> None:
     """Each program ends with a collection, which is to look at its garbage alone."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def told(world: World) -> str:
