@@ -171,6 +171,23 @@ class TestKeepalive:
             end.messages()
         assert [one.payload for one in end.session.pings_answered()] == sent[-8:]
 
+    def test_a_peer_that_answers_now_and_then(self, impl: Any, clock: Clock) -> None:
+        """Pings that were answered long ago are forgotten without a further word."""
+        end = server(impl, clock)
+        sent: list[bytes] = []
+        while len(sent) < 36:
+            clock.now = end.session.deadline
+            end.session.handle_timeout(clock.now)
+            new = payloads(end)
+            sent += new
+            if new and len(sent) % 5 == 0:
+                receive(end, FIN | PONG, new[0])
+            end.session.receive_data(masked(FIN | TEXT, b""), clock.now)
+            end.messages()
+        assert end.session.timed_out is None
+        # Each pong answers all pings before it.
+        assert [one.payload for one in end.session.pings_answered()] == sent[:35]
+
     def test_what_ended_it_first_is_told(self, impl: Any, clock: Clock) -> None:
         end = server(impl, clock)
         wait(clock, 40, end)

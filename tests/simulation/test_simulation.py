@@ -20,7 +20,7 @@ from .running import run
 from .shrinking import shrink
 from .world import World
 
-PROGRAMS = 80  # for each kind and form
+PROGRAMS = 30  # for each kind and form
 
 
 @pytest.fixture(autouse=True, scope="module")
