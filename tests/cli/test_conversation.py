@@ -157,6 +157,33 @@ def test_a_signal_while_bytes_are_awaited(
     assert (missing in terminal.told) is begun
 
 
+@pytest.mark.parametrize(
+    ("option", "missing"),
+    [
+        ("--wait=0", "line 1 and what follows it were not sent"),
+        ("--binary", "the input was not sent to its end"),
+    ],
+)
+def test_input_that_comes_too_late(
+    endings: Endings, script: Any, option: str, missing: str
+) -> None:
+    """The connection is closed by then."""
+    terminal = script(b"too\nlate\n")
+
+    async def main() -> None:
+        async with serve(echo, "127.0.0.1", 0) as server:
+            uri = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            options = options_of(uri, option)
+            talk = Conversation(options, terminal, endings(1.0, SIGNALS))
+            talk.connection = await talk.connect()
+            await talk.connection.close()
+            await talk.talk(asyncio.ensure_future(talk.receive()))
+            assert not talk.complete
+
+    asyncio.run(main())
+    assert terminal.told == [missing]
+
+
 def test_nothing_is_read_once_a_person_has_closed(
     endings: Endings, script: Any
 ) -> None:

@@ -93,14 +93,17 @@ def test_signals_are_kept_for_the_event_loop(
     assert done == expected
 
 
+@pytest.mark.parametrize("supervised", [False, True])
 def test_who_is_waited_for_is_told_once(
-    endings: Endings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    endings: Endings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    supervised: bool,
 ) -> None:
-    """And in the end that it was in vain."""
+    """And in the end that it was in vain. A supervisor tells it for its workers."""
     monkeypatch.setattr("sansocket.cli.ending.NOTICE", 0)
     caplog.set_level(logging.WARNING)
-    ending = endings(FOREVER, [signal.SIGTERM])
-    ending.status = lambda number: 128 + number
+    ending = endings(FOREVER, [signal.SIGTERM], supervised=supervised)
 
     def remaining() -> Remaining:
         ending.limit(0)
@@ -109,6 +112,6 @@ def test_who_is_waited_for_is_told_once(
     ending.remaining = remaining
     signal.raise_signal(signal.SIGTERM)
     assert ending.over.wait(TIMEOUT)
-    first, last = caplog.messages
-    assert first.startswith("waiting for 1 connection to close")
+    *first, last = caplog.messages
+    assert first == ([] if supervised else [str(Remaining(1))])
     assert last == "something has not ended in time: ending without it"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shutil
 import socket
 import sys
 from pathlib import Path
@@ -156,10 +155,6 @@ def test_a_path_that_a_dead_server_left(socket_path: str) -> None:
 def test_a_path_that_is_gone_in_the_end(socket_path: str) -> None:
     with Listeners(settings(uds=Path(socket_path))):
         os.unlink(socket_path)
-    with Listeners(settings(uds=Path(socket_path))) as listeners:
-        shutil.rmtree(os.path.dirname(socket_path))
-        listeners.close()
-        os.mkdir(os.path.dirname(socket_path))  # the fixture removes it
 
 
 class Vanishing(PosixPath):
@@ -208,6 +203,24 @@ def test_a_folder_that_there_is_not(socket_path: str) -> None:
     path = f"{socket_path}s/socket"
     with pytest.raises(CommandError, match=f"cannot listen on {path}: No such file"):
         Listeners(settings(uds=Path(path)))
+
+
+def test_a_folder_that_one_may_use_but_not_read(
+    monkeypatch: pytest.MonkeyPatch, socket_path: str
+) -> None:
+    """So that it cannot be locked. The superuser may read all, hence it is made up."""
+    opens, folder = os.open, os.path.dirname(socket_path)
+
+    def refuse(path: Any, *arguments: Any, **options: Any) -> int:
+        if os.fspath(path) == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return opens(path, *arguments, **options)
+
+    with monkeypatch.context() as context:
+        context.setattr(os, "open", refuse)
+        with Listeners(settings(uds=Path(socket_path))):
+            assert gets_in(socket_path)
+    assert not os.path.exists(socket_path)
 
 
 def test_a_system_without_unix_sockets(

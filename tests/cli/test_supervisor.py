@@ -15,10 +15,11 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("not on Windows", allow_module_level=True)
 from sansocket.cli import supervisor
+from sansocket.cli.ending import Remaining
 from sansocket.cli.sockets import Listeners
 from sansocket.cli.supervisor import Supervisor, folder_of
 from sansocket.cli.values import CommandError
-from sansocket.cli.worker import Worker
+from sansocket.cli.worker import WHO, Worker
 from tests.adapters.support import until
 
 from .conftest import settings
@@ -134,6 +135,46 @@ def test_a_worker_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) 
             return worker.fate()
 
     assert asyncio.run(main()) == "signal 9"
+
+
+class Asked:
+    """A worker that is asked who it waits for."""
+
+    def __init__(self, answer: Remaining | None, ends: bool = False) -> None:
+        self.answer = answer
+        self.ends = ends
+        self.remaining: Remaining | None = None
+        self.ended: asyncio.Future[int] = asyncio.Future()
+
+    def tell(self, word: str) -> None:
+        assert word == WHO
+        self.remaining = self.answer
+        if self.ends:
+            self.ended.set_result(0)
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+def test_who_is_waited_for_is_the_sum_of_all(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, hurried: bool
+) -> None:
+    """Of those that are still there; and who hurries does not want to know."""
+    monkeypatch.setattr(supervisor, "ANSWER", 0)
+
+    async def main() -> None:
+        with Listeners(settings()) as listeners:
+            one = watchful(listeners)
+            workers: Any = [
+                *(Asked(Remaining(1)), Asked(Remaining(2)), Asked(None)),
+                Asked(Remaining(4), ends=True),
+            ]
+            one.workers = {*workers}
+            if hurried:
+                one.hurried.set()
+            await one.say_who_remains()
+
+    asyncio.run(main())
+    expected = str(Remaining(3) + Remaining(silent=1))
+    assert caplog.messages == ([] if hurried else [expected])
 
 
 # The code

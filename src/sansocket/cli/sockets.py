@@ -113,9 +113,9 @@ class Listeners:
 
     def remove_path(self) -> None:
         """Remove the Unix socket, unless another server has taken its path over."""
-        if self.path is None or self.identity is None:
+        if self.path is None:
             return
-        with contextlib.suppress(OSError), locked(self.path.parent):
+        with contextlib.suppress(OSError), locked(self.path.parent):  # it may be gone
             if identity_of(self.path) == self.identity:
                 self.path.unlink()
 
@@ -234,13 +234,16 @@ def is_abandoned(path: Path) -> bool:
     raise PathTaken("Address already in use by a server that is running")
 
 
-def identity_of(path: Path) -> tuple[int, ...] | None:
-    """What tells the file at a path from others that are there later; ``None`` if
-    there is none. The number of an inode may be given to the next file."""
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return None
+def identity_of(path: Path) -> tuple[int, ...]:
+    """What tells the file at a path from others that are there later.
+
+    The number of an inode may be given to the next file.
+
+    Raises:
+        FileNotFoundError: if there is none.
+
+    """
+    status = path.lstat()
     return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
