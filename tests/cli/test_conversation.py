@@ -84,7 +84,8 @@ async def mute() -> AsyncIterator[str]:
         (request,) = protocol.events_received()
         assert isinstance(request, Request)
         protocol.send_response(protocol.accept(request))
-        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        assert isinstance(writer.transport, asyncio.Transport)
+        writer.transport.pause_reading()
         writer.write(b"".join(protocol.data_to_send()))
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
