@@ -132,7 +132,7 @@ class Pipe:
         """
         try:
             # On Windows, only sockets can be waited for.
-            if sys.platform != "win32":  # pragma: no branch - Windows only
+            if sys.platform != "win32":  # pragma: no branch - not there
                 woken = self.woken.fileno()
                 ready, _, _ = select.select([0, woken], [], [])
                 if 0 not in ready:
