@@ -292,7 +292,7 @@ class Conversation:
                         self.start(self.ping())
                     case Help():
                         self.terminal.tell(HELP)
-                    case Close(code, reason):
+                    case Close(code, reason):  # pragma: no branch - no others
                         await self.connection.close(code, reason)
                         return
             except (LineError, ProtocolError) as exc:

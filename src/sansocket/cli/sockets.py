@@ -89,16 +89,10 @@ class Listeners:
             return
         sockets = self.of_worker(number)
         for index, old in enumerate(sockets):
-            new = socket.socket(old.family, old.type)
-            try:
-                for level, option in options_of(old):
-                    new.setsockopt(level, option, 1)
-                new.bind(old.getsockname())
-            except OSError:
-                new.close()
-                continue
-            sockets[index] = new
-            old.close()
+            # Where there can be no other socket, this one goes on.
+            with contextlib.suppress(OSError):
+                sockets[index] = bound_like(old)
+                old.close()
 
     def addresses(self) -> list[str]:
         """The URLs that clients on this machine can use."""
@@ -119,9 +113,9 @@ class Listeners:
 
     def remove_path(self) -> None:
         """Remove the Unix socket, unless another server has taken its path over."""
-        if self.path is None or self.identity is None:
+        if self.path is None:
             return
-        with contextlib.suppress(OSError), locked(self.path.parent):
+        with contextlib.suppress(OSError), locked(self.path.parent):  # it may be gone
             if identity_of(self.path) == self.identity:
                 self.path.unlink()
 
@@ -190,13 +184,24 @@ def addresses_of(host: str) -> list[tuple[socket.AddressFamily, str]]:
     return [*found]
 
 
-def options_of(sock: socket.socket) -> list[tuple[int, int]]:
-    """What sockets need to be bound to the address of this one as well."""
+def bound_like(sock: socket.socket) -> socket.socket:
+    """Make a socket that is bound to the address of this one as well.
+
+    Raises:
+        OSError: if the system gives us none.
+
+    """
     options = [(socket.SOL_SOCKET, socket.SO_REUSEADDR)]
     options.append((socket.SOL_SOCKET, socket.SO_REUSEPORT))
     if sock.family == socket.AF_INET6:
         options.append((socket.IPPROTO_IPV6, socket.IPV6_V6ONLY))
-    return options
+    with contextlib.ExitStack() as stack:
+        new = stack.enter_context(socket.socket(sock.family, sock.type))
+        for level, option in options:
+            new.setsockopt(level, option, 1)
+        new.bind(sock.getsockname())
+        stack.pop_all()
+    return new
 
 
 class PathTaken(OSError):
@@ -229,13 +234,16 @@ def is_abandoned(path: Path) -> bool:
     raise PathTaken("Address already in use by a server that is running")
 
 
-def identity_of(path: Path) -> tuple[int, ...] | None:
-    """What tells the file at a path from others that are there later; ``None`` if
-    there is none. The number of an inode may be given to the next file."""
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return None
+def identity_of(path: Path) -> tuple[int, ...]:
+    """What tells the file at a path from others that are there later.
+
+    The number of an inode may be given to the next file.
+
+    Raises:
+        FileNotFoundError: if there is none.
+
+    """
+    status = path.lstat()
     return status.st_dev, status.st_ino, status.st_mtime_ns
 
 

@@ -145,12 +145,11 @@ class Supervisor:
             if asked.done() or isinstance(problem, asyncio.CancelledError):
                 continue
             assert isinstance(problem, Exception)
-            if changed is None or changed.done():
+            if changed is None or not isinstance(problem, CommandError):
                 raise problem
-            if not isinstance(problem, CommandError):
-                raise problem
-            logger.error("%s; waiting for a change", problem)
-            await first_of(*also)
+            if not changed.done():
+                logger.error("%s; waiting for a change", problem)
+                await first_of(*also)
             if changed.done():
                 changed.result()
             return
@@ -263,11 +262,10 @@ class Supervisor:
 
         folder = folder_of(self.settings.handler)
         try:
-            async for changes in awatch(folder, watch_filter=PythonFilter()):
-                return Path(min(path for _, path in changes))
+            changes = await anext(awatch(folder, watch_filter=PythonFilter()))
         except OSError as exc:  # such as the system's limit of watched files
             raise CommandError(f"cannot watch {folder}: {exc}") from exc
-        raise CommandError(f"cannot watch {folder}")
+        return Path(min(path for _, path in changes))
 
 
 async def first_of(*events: asyncio.Future[Any], timeout: float | None = None) -> bool:

@@ -131,7 +131,8 @@ class Pipe:
         Not by ``sys.stdin``, whose lock the thread would hold when the program ends.
         """
         try:
-            if sys.platform != "win32":  # where only sockets can be waited for
+            # On Windows, only sockets can be waited for.
+            if sys.platform != "win32":  # pragma: no branch - not there
                 woken = self.woken.fileno()
                 ready, _, _ = select.select([0, woken], [], [])
                 if 0 not in ready:

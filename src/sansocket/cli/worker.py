@@ -101,7 +101,7 @@ class Worker:
             return False
         if kind == REMAINING:
             self.remaining = value
-        elif not self.begun.done():
+        else:
             self.begun.set_result(value)
         return True
 
@@ -177,6 +177,6 @@ def listen(control: Connection, ending: Ending) -> None:
                 os.kill(os.getpid(), signal.SIGTERM)
             elif word == HURRY:
                 ending.insist()
-            elif word == WHO:
+            else:  # WHO
                 control.send((REMAINING, ending.remaining()))
     os.kill(os.getpid(), signal.SIGTERM)
