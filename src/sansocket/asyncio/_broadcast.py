@@ -44,8 +44,7 @@ def broadcast(
         ExceptionGroup: with ``raise_exceptions``, of what went wrong.
 
     """
-    if raise_exceptions and sys.version_info < (3, 11):  # pragma: no cover
-        # Only on Python 3.10, which has no groups of exceptions.
+    if raise_exceptions and sys.version_info < (3, 11):  # pragma: no cover - 3.10 only
         raise ValueError("raise_exceptions needs Python 3.11")
     failures = _share(connections, shared(message, text))
     if failures and raise_exceptions:
