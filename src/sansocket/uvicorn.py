@@ -453,7 +453,8 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
 
     def _trace(self, event: str) -> None:
         if LOGGER.isEnabledFor(TRACE_LOG_LEVEL):
-            client = get_remote_addr(self.transport)
+            # Once it is lost, some transports have forgotten it.
+            client = self.scope.get("client") or get_remote_addr(self.transport)
             prefix = f"{client[0]}:{client[1]} - " if client else ""
             LOGGER.log(TRACE_LOG_LEVEL, "%sWebSocket connection %s", prefix, event)
 

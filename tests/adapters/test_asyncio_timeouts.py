@@ -184,6 +184,20 @@ class TestOutcomes:
 
         run(main)
 
+    def test_cancelled_while_it_gives_the_loop_a_turn(self, limit: Within) -> None:
+        """Also if the time is up in the same turn."""
+
+        async def main(loop: ManualLoop) -> None:
+            for late in (False, True):
+                task: Any = loop.create_task(limit(LIMIT, turns(100)))  # type: ignore[arg-type]
+                await turns()
+                if late:
+                    loop.now += LIMIT * 2
+                task.cancel()
+                assert await outcome_of(task) == "cancelled"
+
+        run(main)
+
     def test_nothing_is_lost_in_its_cleaning_up(self, limit: Within) -> None:
         """It takes as long as it takes, and ends with what it raises."""
 

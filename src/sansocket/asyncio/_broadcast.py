@@ -44,7 +44,7 @@ def broadcast(
         ExceptionGroup: with ``raise_exceptions``, of what went wrong.
 
     """
-    if raise_exceptions and sys.version_info < (3, 11):
+    if raise_exceptions and sys.version_info < (3, 11):  # pragma: no cover - 3.10 only
         raise ValueError("raise_exceptions needs Python 3.11")
     failures = _share(connections, shared(message, text))
     if failures and raise_exceptions:

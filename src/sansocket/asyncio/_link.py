@@ -335,7 +335,9 @@ class Link:
             while not (self._writing_paused and self._answers):
                 if count == _MOST_STREAK:
                     count = 0
-                    if self._clock() - self._now >= MOST_TIME:
+                    # Once it is lost nothing is held back, as on_close is called next.
+                    late = self._clock() - self._now >= MOST_TIME
+                    if late and not self._lost:
                         self._loop.call_soon(self._call_again)
                         return
                 count += 1

@@ -247,10 +247,7 @@ def to_proxy(proxy: str) -> Proxy:
         InvalidProxy: if it is not valid.
 
     """
-    parts = parse_proxy(f"http://{proxy}" if "://" not in proxy else proxy)
-    if not is_name(parts.host):
-        raise InvalidProxy(proxy, "its host is not valid")
-    return parts
+    return parse_proxy(f"http://{proxy}" if "://" not in proxy else proxy)
 
 
 def is_name(host: object) -> bool:
