@@ -6,6 +6,7 @@ import contextlib
 import gc
 import importlib
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -131,6 +132,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Under nohup, the servers that tests start would ignore this signal, too.
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # A worker of pytest-xdist would run on for 15 seconds.
     if hasattr(config, "workerinput"):
         arguments = (os.getppid(),)
