@@ -108,11 +108,11 @@ SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 UNSAFE = """
 import ctypes
 from pathlib import Path
-from sansocket import _kernels
-if b"__ubsan_handle_pointer_overflow" in Path(_kernels.__file__).read_bytes():
+from sansocket._native import kernels
+if b"__ubsan_handle_pointer_overflow" in Path(kernels.__file__).read_bytes():
     data = bytes(40)
     ctypes.c_ssize_t.from_address(id(data) + 16).value = 400
-    _kernels.utf8(0, data, 0, 400)
+    kernels.utf8(0, data, 0, 400)
 """
 
 

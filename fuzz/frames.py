@@ -67,7 +67,7 @@ def connect(form: ModuleType, plan: Plan) -> Any:
     """An open connection."""
     settings = plan.settings
     protocol = form.protocol.Protocol(
-        form.constants.SERVER if settings.server else form.constants.CLIENT,
+        form._base.constants.SERVER if settings.server else form._base.constants.CLIENT,
         max_size=(settings.max_message, settings.max_fragment),
         max_fragments=settings.max_fragments,
         validate_utf8=settings.check_text,

@@ -21,19 +21,24 @@ import pytest
 from .pure import load_pure
 
 SUBMODULES = (
-    "_kernels",
+    "_base.closing",
+    "_base.constants",
+    "_base.dataclass",
+    "_http.bodies",
+    "_http.date",
+    "_http.handshake",
+    "_http.responses",
+    "_native.kernels",
+    "_native.zstream",
+    "_wire.rules",
     "client",
-    "closing",
-    "constants",
     "datastructures",
     "environment",
     "exceptions",
-    "extensions._zstream",
     "extensions.base",
     "extensions.negotiation",
     "extensions.permessage_deflate",
     "frames",
-    "handshake",
     "headers",
     "http11",
     "protocol",
@@ -60,7 +65,7 @@ def forms() -> dict[str, ModuleType]:
     pure = load(load_pure())
     compiled = load(importlib.import_module("sansocket"))
     found = {"pure": pure}
-    if compiled._kernels.COMPILED:
+    if compiled._native.kernels.COMPILED:
         found["compiled"] = compiled
     wanted = os.environ.get("SANSOCKET_TEST_FORMS", ",".join(found)).split(",")
     missing = set(wanted) - set(found)

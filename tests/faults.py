@@ -109,7 +109,7 @@ def forms() -> dict[str, ModuleType]:
     for package in found.values():
         for name in "server", "client", "uri", "extensions.permessage_deflate":
             importlib.import_module(f"{package.__name__}.{name}")
-    if not found["compiled"]._kernels.COMPILED:
+    if not found["compiled"]._native.kernels.COMPILED:
         del found["compiled"]
     return found
 

@@ -40,7 +40,7 @@ class SourceFinder:
 def load_pure() -> ModuleType:
     """The package in its interpreted form: itself, where it is not compiled."""
     package = importlib.import_module("sansocket")
-    if not importlib.import_module("sansocket._kernels").COMPILED:
+    if not importlib.import_module("sansocket._native.kernels").COMPILED:
         return package
     if not any(finder is SourceFinder for finder in sys.meta_path):
         sys.meta_path.insert(0, SourceFinder)

@@ -46,7 +46,7 @@ def test_sec_15_memory_runs_out(impl: Any, which: str) -> None:
     pytest.importorskip("_testcapi", reason="CPython was built without its tests")
     if which == "--only" and python_crashes():
         pytest.skip("this CPython itself crashes if there is no memory for a generator")
-    form = "compiled" if impl._kernels.COMPILED else "pure"
+    form = "compiled" if impl._native.kernels.COMPILED else "pure"
     arguments = ["--form", form, "--step", STEP, which, GENERATORS]
     # What measures would run out of memory, too.
     kept = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}

@@ -19,25 +19,26 @@ from .source import modules, parse, walk_runtime
 
 LAYERS = {
     1: [
-        *("version", "", "environment", "constants", "typing", "_dataclass"),
-        *("exceptions", "_mirrored"),
+        *("version", "", "environment", "_base", "_base.constants", "typing"),
+        *("_base.dataclass", "exceptions", "_base.mirrored"),
     ],
     2: [
-        *("_kernels", "_date", "datastructures", "headers", "_bodies"),
-        *("_heads", "http11"),
-        *("_responses", "uri", "closing", "_header", "frames", "stats"),
-        "_rules",
+        *("_native", "_native.kernels", "_http", "_http.date", "datastructures"),
+        *("headers", "_http.bodies", "_http.heads", "http11", "_http.responses"),
+        *("uri", "_base.closing", "_wire", "_wire.rules", "frames", "stats"),
+        "_base.values",
     ],
     3: [
-        *("extensions", "extensions.base", "extensions.negotiation"),
-        *("extensions._zstream", "extensions.permessage_deflate"),
+        *("_native.zstream", "extensions", "extensions.base"),
+        *("extensions.negotiation", "extensions.permessage_deflate"),
     ],
     4: [
-        *("_parser", "_shared", "_sender", "_status", "protocol", "handshake"),
-        *("server", "reconnection", "client", "proxy", "redirects"),
+        *("_wire.reader", "_wire.shared", "_wire.writer", "_status", "protocol"),
+        *("_http.handshake", "server", "reconnection", "client", "proxy"),
+        "redirects",
     ],
     5: ["_inbox", "_liveness", "_outbox", "session"],
-    6: ["_options"],
+    6: ["_base.options"],
     7: [
         *("asyncio._waiter", "asyncio._progress"),
         *("asyncio._link", "asyncio.connection"),
@@ -146,7 +147,7 @@ def test_exceptions_are_still_needed(name: str) -> None:
     ("name", "source"),
     [
         ("frames", "from .protocol import Protocol"),
-        ("frames", "from . import closing, server"),
+        ("frames", "from . import headers, server"),
         ("frames", "def late():\n    from .client import ClientProtocol"),
         ("extensions.base", "from .permessage_deflate import NAME"),
         ("extensions.base", "from ..protocol import Protocol"),
@@ -164,7 +165,7 @@ def test_a_breach_is_found(name: str, source: str) -> None:
     "source",
     [
         "from .server cimport X",
-        "cimport cython\nfrom . cimport _kernels, client\n",
+        "cimport cython\nfrom . cimport frames, client\n",
     ],
 )
 def test_a_breach_in_cython_is_found(source: str) -> None:

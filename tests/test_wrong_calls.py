@@ -65,17 +65,29 @@ KNOWN = {
     ],
     "positions far away": [
         *(
-            "_kernels.take(b'abc', 2**40, 5, True)",
-            "_kernels.take(b'abc', 0, -5, False)",
+            "kernels.take(b'abc', 2**40, 5, True)",
+            "kernels.take(b'abc', 0, -5, False)",
         ),
-        *("_kernels.take(b'abc', 2, 1, True)", "_kernels.uint64(b'abc', -2**63)"),
-        *("_kernels.utf8(0, b'abc', 2**40, 2**41)", "_kernels.controls(b'a', 2**31)"),
-        *("_kernels.utf8(0, b'abc', 3, 0)", "_kernels.arriving(b'', 4, 9, 1, 1, 0)"),
+        *(
+            "kernels.take(b'abc', 2, 1, True)",
+            "kernels.uint64(b'abc', -2**63)",
+        ),
+        *(
+            "kernels.utf8(0, b'abc', 2**40, 2**41)",
+            "kernels.controls(b'a', 2**31)",
+        ),
+        *(
+            "kernels.utf8(0, b'abc', 3, 0)",
+            "kernels.arriving(b'', 4, 9, 1, 1, 0)",
+        ),
         *(
             "Payload(9, b'a', True, 0).feed(b'abc', 2**40, 2**41)",
-            "_kernels.blank(int)",
+            "kernels.blank(int)",
         ),
-        *("_kernels.start_of(None, 1)", "_kernels.start_of(bytearray(), -1)"),
+        *(
+            "kernels.start_of(None, 1)",
+            "kernels.start_of(bytearray(), -1)",
+        ),
     ],
     "a session that loses its protocol while it sends": [
         "act = lambda p, f: s.__init__(opened(), 0.0)",

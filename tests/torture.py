@@ -398,14 +398,14 @@ def same_environment(forms: dict[str, ModuleType]) -> Iterator[None]:
     for form in forms.values():
         form.environment.random_bytes = lambda n: (b"\x12\x34\x56\x78" * n)[:n]
         form.environment.wall_clock = lambda: 1_000_000_000.0
-        form._kernels.forget_keys()
+        form._native.kernels.forget_keys()
     try:
         yield
     finally:
         for module, random_bytes, wall_clock in before:
             module.random_bytes, module.wall_clock = random_bytes, wall_clock
         for form in forms.values():
-            form._kernels.forget_keys()
+            form._native.kernels.forget_keys()
 
 
 # The command

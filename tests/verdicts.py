@@ -193,29 +193,29 @@ CORE = "tests/core/"
 
 ATTACKS = [
     Attack("SEC-07", "1000 pings to a peer that does not read", CORE +
-           "test__parser_memory.py::test_sec_07_one_pong_stays_queued", "1 queued",
+           "test_reader_memory.py::test_sec_07_one_pong_stays_queued", "1 queued",
            pongs),
     Attack("SEC-11", "2^63 bytes announced, `max_size=None`", CORE +
            "test_costs.py::test_floods", "fails with 1002",
            frames(b"\x82\xff" + (2**63).to_bytes(8, "big") + b"keys",
                   max_size=None)),
     Attack("SEC-14", "`array('I')` of two items as payload", CORE +
-           "test__kernels.py::test_sec_14_lengths_count_bytes",
+           "test_kernels.py::test_sec_14_lengths_count_bytes",
            "announces 8 bytes, sends 8", items),
     Attack("SEC-15", "a send that raises, then a valid one",
            "tests/test_faults.py::test_sec_15_memory_runs_out", "sends", after_error),
     Attack("SEC-17", "RSV1 without an agreement", CORE +
-           "test__header.py::test_sec_17_table_of_first_bytes", "fails with 1002",
+           "test_rules.py::test_sec_17_table_of_first_bytes", "fails with 1002",
            frames(wire("server", FIN | RSV1 | TEXT, b"x"))),
     Attack("SEC-17", "RSV1 on a continuation", CORE +
-           "test__header.py::test_sec_17_table_of_first_bytes", "fails with 1002",
+           "test_rules.py::test_sec_17_table_of_first_bytes", "fails with 1002",
            frames(wire("server", RSV1 | TEXT, b""), wire("server", FIN | RSV1, b""),
                   compressed=True)),
     Attack("SEC-18", "a block with BFINAL, then another message", CORE +
-           "test__zstream.py::test_sec_18_takeover_after_bfinal",
+           "test_zstream.py::test_sec_18_takeover_after_bfinal",
            "delivers 'one', 'two'", bfinal),
     Attack("SEC-19", "`Hello` compressed, cut off after `Helh`", CORE +
-           "test__zstream.py::test_sec_19_truncated_anywhere", "fails with 1002",
+           "test_zstream.py::test_sec_19_truncated_anywhere", "fails with 1002",
            frames(wire("server", FIN | RSV1 | TEXT,
                        bytes.fromhex("f248cdc9c90700")[:4]), compressed=True)),
     *(
@@ -278,14 +278,14 @@ ATTACKS = [
            "test_server_hooks.py::test_sec_32_what_callbacks_must_not_give", "500",
            split),
     Attack("SEC-34", "the header of a ping of 1 MB, no payload", CORE +
-           "test__header.py::test_sec_34_refused_at_the_first_byte_that_can_tell",
+           "test_rules.py::test_sec_34_refused_at_the_first_byte_that_can_tell",
            "fails with 1002",
            frames(b"\x89\xff" + (10**6).to_bytes(8, "big") + b"keys")),
     Attack("SEC-34", "a length that is not in its shortest form", CORE +
-           "test__header.py::test_sec_34_refused_at_the_first_byte_that_can_tell",
+           "test_rules.py::test_sec_34_refused_at_the_first_byte_that_can_tell",
            "fails with 1002", frames(b"\x82\xfe\x00\x01keysx")),
     Attack("SEC-35", "a surrogate in a text", CORE +
-           "test__parser_text.py::test_spec_069_invalid_text", "fails with 1007",
+           "test_reader_text.py::test_spec_069_invalid_text", "fails with 1007",
            frames(wire("server", FIN | TEXT, b"\xed\xa0\x80"))),
     Attack("SEC-36", "a close frame with one byte", CORE +
            "test_closing.py::test_spec_077_one_byte", "fails with 1002",
@@ -294,18 +294,18 @@ ATTACKS = [
            "test_closing.py::test_spec_078_sec_36_all_codes", "fails with 1002",
            frames(wire("server", 0x88, close_payload(1006)))),
     Attack("SEC-37", "a frame of a client that is not masked", CORE +
-           "test__parser_extensions.py::test_spec_060_061_masking_rules",
+           "test_reader_extensions.py::test_spec_060_061_masking_rules",
            "fails with 1002",
            frames(plain(FIN | BINARY, b"x"))),
     Attack("SEC-37", "a frame of a server that is masked", CORE +
-           "test__parser_extensions.py::test_spec_060_061_masking_rules",
+           "test_reader_extensions.py::test_spec_060_061_masking_rules",
            "fails with 1002",
            frames(wire("server", FIN | BINARY, b"x"), side="client")),
     Attack("SEC-40", "a terminal escape in the method", CORE +
-           "test__responses.py::test_sec_40_the_body_shows_text_of_the_peer_escaped",
+           "test_responses.py::test_sec_40_the_body_shows_text_of_the_peer_escaped",
            "not echoed", escapes),
     Attack("SEC-04", "a message of 5000 empty fragments", CORE +
-           "test__parser_memory.py::test_sec_04_memory_of_many_small_fragments",
+           "test_reader_memory.py::test_sec_04_memory_of_many_small_fragments",
            "fails with 1009",
            frames(wire("server", BINARY), wire("server", CONT) * 5000)),
 ]  # fmt: skip

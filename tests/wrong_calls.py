@@ -248,7 +248,7 @@ def main() -> int:
         print(*lines, sep="\n", flush=True)
         print(outcome(lines, quiet=False) or "no fault")
         return 0
-    form = "compiled" if sansocket._kernels.COMPILED else "interpreted"
+    form = "compiled" if sansocket._native.kernels.COMPILED else "interpreted"
     end = time.monotonic() + 60 * options.minutes
     programs: int | None = options.programs
     ran, findings, shown = 0, 0, 0.0

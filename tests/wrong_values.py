@@ -14,14 +14,14 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from sansocket import _inbox, _kernels, _liveness, _shared
+from sansocket import _inbox, _liveness
+from sansocket._base.closing import Close
+from sansocket._native import kernels, zstream
 from sansocket.asyncio._broadcast import broadcast
 from sansocket.asyncio._waiter import Waiter
 from sansocket.asyncio.connection import Connection
 from sansocket.client import ClientProtocol
-from sansocket.closing import Close
 from sansocket.datastructures import Headers
-from sansocket.extensions import _zstream
 from sansocket.extensions.base import Extension
 from sansocket.extensions.permessage_deflate import (
     PerMessageDeflate,
@@ -38,9 +38,9 @@ from sansocket.uri import parse_uri
 _FOR_PROGRAMS: list[Any] = [array, ctypes, broadcast, Close, Headers, Opcode, Protocol]
 _FOR_PROGRAMS += [Request, RequestParser, Response, ResponseParser, Waiter, Frame]
 
-Inbox, Liveness, SharedMessage = _inbox.Inbox, _liveness.Liveness, _shared.SharedMessage
-Payload, TextReader = _kernels.Payload, _kernels.TextReader
-Inflater, Deflater = _zstream.Inflater, _zstream.Deflater
+Inbox, Liveness = _inbox.Inbox, _liveness.Liveness
+Payload, TextReader = kernels.Payload, kernels.TextReader
+Inflater, Deflater = zstream.Inflater, zstream.Deflater
 
 TURNS = 3  # of the event loop, which a coroutine may take
 ACTS = 3  # times that an odd object calls back, and

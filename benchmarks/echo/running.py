@@ -9,7 +9,7 @@ from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 
 from benchmarks.micro.machine import describe
-from sansocket import _kernels
+from sansocket._native import kernels
 
 from .contenders import CONTENDERS, Unavailable
 from .processes import Failed, Load, Servers, raise_limits
@@ -33,7 +33,7 @@ def run(
     files = raise_limits()
     environment = describe({}, rounds) | {
         "contenders": _versions(contenders),
-        "form of ours": "compiled" if _kernels.COMPILED else "pure",
+        "form of ours": "compiled" if kernels.COMPILED else "pure",
         "loops": ", ".join(loops),
         "rounds": f"{rounds} rounds of {seconds:g} s, interleaved, order rotated",
     }

@@ -18,7 +18,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from sansocket import _kernels
+from sansocket._native import kernels
 
 CORE = 1
 SIZE = 256
@@ -143,7 +143,7 @@ def main() -> None:
     )
     parser.add_argument("--loops", nargs="+", choices=LOOPS, default=LOOPS)
     options = parser.parse_args()
-    form = "compiled" if _kernels.COMPILED else "pure"
+    form = "compiled" if kernels.COMPILED else "pure"
     others = (
         f"{name} {version(name)}" for name in ("uvicorn", "websockets", "wsproto")
     )

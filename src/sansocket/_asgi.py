@@ -10,10 +10,10 @@ from http import HTTPStatus
 from typing import cast
 from urllib.parse import unquote
 
-from ._bodies import sends_body
+from ._http.bodies import sends_body
+from ._http.handshake import offered_subprotocols
 from .datastructures import Headers, is_token
 from .exceptions import InvalidHeaderValue, shown
-from .handshake import offered_subprotocols
 from .http11 import Response, http_date
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any, TypeAlias
 
-    from .closing import Close
+    from ._base.closing import Close
     from .http11 import Request
     from .typing import Subprotocol
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from codecs import getincrementaldecoder
 from collections import deque
 
-from ._rules import queue_marks
+from ._base.values import queue_marks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

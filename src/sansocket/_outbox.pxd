@@ -1,6 +1,6 @@
 cimport cython
 
-from ._shared cimport SharedMessage
+from ._wire.shared cimport SharedMessage
 from .protocol cimport Protocol
 
 cdef int _OPEN

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._shared import SharedMessage
-from .constants import OPEN
+from ._base.constants import OPEN
+from ._wire.shared import SharedMessage
 from .exceptions import ConcurrencyError
 
 TYPE_CHECKING = False

@@ -1,6 +1,6 @@
 from libc.stdint cimport uint64_t
 
-from ._sender cimport FrameSender
+from ._wire.writer cimport FrameSender
 
 cdef int _CONNECTING, _CLOSING, _CLOSED
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ._sender import FrameSender
-from .closing import judge
-from .constants import State
+from ._base.closing import judge
+from ._base.constants import State
+from ._wire.writer import FrameSender
 from .extensions.permessage_deflate import PerMessageDeflate
 from .stats import Stats
 
@@ -12,8 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import uuid
 
-    from .closing import Close
-    from .constants import Side
+    from ._base.closing import Close
+    from ._base.constants import Side
     from .exceptions import ConnectionClosed
     from .typing import Origin, Subprotocol
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import handshake
-from ._mirrored import names_from_elsewhere
-from ._rules import (
+from ._base.constants import CLIENT, CONNECTING, State
+from ._base.mirrored import names_from_elsewhere
+from ._base.values import (
     CLIENT_HEAD,
     RULES,
     check_numbers,
@@ -12,7 +12,7 @@ from ._rules import (
     text,
     texts,
 )
-from .constants import CLIENT, CONNECTING, State
+from ._http import handshake
 from .exceptions import InvalidState
 from .http11 import ResponseParser
 from .protocol import Protocol

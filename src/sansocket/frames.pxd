@@ -1,6 +1,6 @@
 cimport cython
 
-from . cimport _kernels
+from ._native cimport kernels
 
 
 cdef class Frame:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from _codecs import utf_8_decode
 from copyreg import __newobj__  # type: ignore[attr-defined]
 
-from . import _kernels
-from ._dataclass import REQUIRED, LazyFields, LazyParams
-from ._mirrored import names_from_elsewhere
-from .closing import CLOSE_CODE_EXPLANATIONS as CLOSE_CODE_EXPLANATIONS
-from .closing import EXTERNAL_CLOSE_CODES as EXTERNAL_CLOSE_CODES
-from .closing import OK_CLOSE_CODES, Close
-from .constants import CloseCode, Opcode
+from ._base.closing import CLOSE_CODE_EXPLANATIONS as CLOSE_CODE_EXPLANATIONS
+from ._base.closing import EXTERNAL_CLOSE_CODES as EXTERNAL_CLOSE_CODES
+from ._base.closing import OK_CLOSE_CODES, Close
+from ._base.constants import CloseCode, Opcode
+from ._base.dataclass import REQUIRED, LazyFields, LazyParams
+from ._base.mirrored import names_from_elsewhere
+from ._native import kernels
 from .exceptions import ProtocolError
 
 TYPE_CHECKING = False
@@ -108,7 +108,7 @@ class Frame:
         if opcode & 0x8:
             if not self.fin:
                 raise ProtocolError("control frame is fragmented")
-            if len(_kernels.as_bytes(self.data)) > MAX_CONTROL_PAYLOAD:
+            if len(kernels.as_bytes(self.data)) > MAX_CONTROL_PAYLOAD:
                 raise ProtocolError("control frame is over 125 bytes")
 
     def serialize(
@@ -128,7 +128,7 @@ class Frame:
         frame = self
         for extension in extensions or ():
             frame = extension.encode(frame)
-        return _kernels.frame(first_byte(frame), frame.data, mask)
+        return kernels.frame(first_byte(frame), frame.data, mask)
 
 
 def first_byte(frame: Frame) -> int:
@@ -145,7 +145,7 @@ def first_byte(frame: Frame) -> int:
 
 def new_frame(opcode: Opcode, data: bytes, fin: bool) -> Frame:
     """``Frame(opcode, data, fin)`` without the cost of a call with arguments."""
-    frame = _kernels.blank(Frame)
+    frame = kernels.blank(Frame)
     frame.opcode = opcode
     frame.data = data
     frame.fin = fin
@@ -154,7 +154,7 @@ def new_frame(opcode: Opcode, data: bytes, fin: bool) -> Frame:
 
 
 def _describe(frame: Frame) -> str:
-    data = _kernels.as_bytes(frame.data)
+    data = kernels.as_bytes(frame.data)
     text = _text(data)
     if text is not None:
         shown, kind = ascii(text), "text, "

@@ -10,7 +10,7 @@ import binascii
 import re
 from functools import lru_cache
 
-from ._mirrored import names_from_elsewhere
+from ._base.mirrored import names_from_elsewhere
 from .datastructures import TOKEN, is_token
 from .exceptions import InvalidHeaderFormat, InvalidHeaderValue
 

@@ -1,6 +1,6 @@
 cimport cython
 
-from ._heads cimport HeadParser
+from ._http.heads cimport HeadParser
 from .datastructures cimport write_fields
 
 

@@ -1,8 +1,8 @@
 """HTTP/1.1 requests and responses: parse one, serialise one (RFC 9112).
 
 Only what the opening handshake needs. How heads are read, and how strictly, is in
-`_heads`. Of a response everything counts but its body: whatever is wrong with that, or
-with how its length is announced, the status is not lost (see `_bodies`).
+`_http.heads`. Of a response everything counts but its body: whatever is wrong with
+that, or with how its length is announced, the status is not lost (see `_http.bodies`).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import sys
 
-from ._bodies import Body, choose_body, has_length, sends_body
-from ._dataclass import REQUIRED, LazyFields, LazyParams, Value
-from ._date import http_date
-from ._heads import HeadParser
-from ._mirrored import names_from_elsewhere
+from ._base.dataclass import REQUIRED, LazyFields, LazyParams, Value
+from ._base.mirrored import names_from_elsewhere
+from ._http.bodies import Body, choose_body, has_length, sends_body
+from ._http.date import http_date
+from ._http.heads import HeadParser
 from .datastructures import (
     Headers,
     is_field_value,

@@ -1,6 +1,6 @@
 cimport cython
 
-from . cimport _kernels
+from ._native cimport kernels
 from ._status cimport ConnectionStatus
 from .frames cimport Frame
 
@@ -22,7 +22,7 @@ cdef class Protocol(ConnectionStatus):
     @cython.locals(fresh=bytes)
     cpdef receive_data(self, object data)
     cdef object _feed_from(self, bytearray buffer, Py_ssize_t size)
-    @cython.locals(payload=_kernels.Payload)
+    @cython.locals(payload=kernels.Payload)
     cdef bint _add(self, object data, Py_ssize_t size) except -1
     cdef object _pull(self)
     cdef object _take(self, bytes fresh)

@@ -11,14 +11,8 @@ from __future__ import annotations
 
 import logging
 
-from . import _kernels
-from ._mirrored import names_from_elsewhere
-from ._parser import text_error
-from ._rules import PROTOCOL_NUMBERS, RULES, check_numbers
-from ._sender import HELD, SEND_EOF, STATES, to_state
-from ._status import ConnectionStatus
-from .closing import Close, answer, failure
-from .constants import (
+from ._base.closing import Close, answer, failure
+from ._base.constants import (
     CLIENT,
     CLOSED,
     CLOSING,
@@ -32,6 +26,12 @@ from .constants import (
     Side,
     State,
 )
+from ._base.mirrored import names_from_elsewhere
+from ._base.values import PROTOCOL_NUMBERS, RULES, check_numbers
+from ._native import kernels
+from ._status import ConnectionStatus
+from ._wire.reader import text_error
+from ._wire.writer import HELD, SEND_EOF, STATES, to_state
 from .exceptions import PayloadTooBig, ProtocolError
 from .extensions.permessage_deflate import PerMessageDeflate
 from .frames import Frame, Opcode
@@ -183,7 +183,7 @@ class Protocol(ConnectionStatus):
 
         """
         self._pulled = False
-        fresh = data if type(data) is bytes else _kernels.as_bytes(data)
+        fresh = data if type(data) is bytes else kernels.as_bytes(data)
         if self._add(fresh, len(fresh)):
             return
         self._take(fresh)
@@ -200,7 +200,7 @@ class Protocol(ConnectionStatus):
         errors are those of ``receive_data()``.
         """
         self._pulled = True
-        self._take(_kernels.as_bytes(data))
+        self._take(kernels.as_bytes(data))
 
     def next_event(self) -> Event | None:
         """Read on until there is an event: a handshake message, or one frame.
@@ -319,7 +319,7 @@ class Protocol(ConnectionStatus):
             raise ValueError("the buffer has not so many bytes")
         self._pulled = True
         if not self._add(buffer, size):
-            self._take(_kernels.start_of(buffer, size))
+            self._take(kernels.start_of(buffer, size))
 
     def _add(self, data: bytes | bytearray, size: int) -> bool:
         """Let bytes go straight into the payload that is arriving, if they can."""
@@ -390,7 +390,7 @@ class Protocol(ConnectionStatus):
             return
 
     def _receive_control(self, frame: Frame) -> None:
-        data, opcode = _kernels.as_bytes(frame.data), frame.opcode
+        data, opcode = kernels.as_bytes(frame.data), frame.opcode
         if opcode == 0x9:
             self._answer_ping(data)
         elif opcode == 0x8:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from ._dataclass import REQUIRED, LazyFields, LazyParams, Value
-from ._mirrored import names_from_elsewhere
+from ._base.dataclass import REQUIRED, LazyFields, LazyParams, Value
+from ._base.mirrored import names_from_elsewhere
 from .datastructures import Headers
 from .exceptions import (
     InvalidHandshake,

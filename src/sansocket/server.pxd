@@ -1,4 +1,4 @@
-from . cimport _responses, handshake
+from ._http cimport responses, handshake
 from .http11 cimport RequestParser
 from .protocol cimport Protocol
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from . import _responses, handshake
-from ._mirrored import names_from_elsewhere
-from ._parser import _from_limit
-from ._rules import RULES, SERVER_NUMBERS, check_numbers, server_extensions
-from .constants import CONNECTING, SERVER, State
+from ._base.constants import CONNECTING, SERVER, State
+from ._base.mirrored import names_from_elsewhere
+from ._base.values import RULES, SERVER_NUMBERS, check_numbers, server_extensions
+from ._http import handshake, responses
+from ._wire.reader import _from_limit
 from .exceptions import InvalidHandshake, InvalidState
 from .http11 import RequestParser
 from .protocol import Protocol
@@ -204,7 +204,7 @@ class ServerProtocol(Protocol):
         except Exception as exc:
             return self._rejection(exc)
         try:
-            return _responses.accept_response(accept, extensions, subprotocol)
+            return responses.accept_response(accept, extensions, subprotocol)
         except InvalidHandshake as exc:  # by a callback's fault, not the client's
             return self._rejection(ValueError(str(exc)))
 
@@ -296,7 +296,7 @@ class ServerProtocol(Protocol):
             text: body, to be encoded as UTF-8.
 
         """
-        return self._bodiless(_responses.reject_response(status, text))
+        return self._bodiless(responses.reject_response(status, text))
 
     def send_response(self, response: Response) -> None:
         """Send the answer to a request.
@@ -369,7 +369,7 @@ class ServerProtocol(Protocol):
             self.logger.error("opening handshake failed", exc_info=exc)
         elif self.debug:
             self.logger.debug("! handshake refused: %s", exc)
-        return self._bodiless(_responses.rejection(exc))
+        return self._bodiless(responses.rejection(exc))
 
     def _bodiless(self, response: Response) -> Response:
         """A response of ours, without its body if the request is HEAD."""

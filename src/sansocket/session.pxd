@@ -1,6 +1,6 @@
 cimport cython
 
-from . cimport _kernels
+from ._native cimport kernels
 from ._inbox cimport Inbox
 from ._liveness cimport Liveness
 from ._outbox cimport Outbox

@@ -32,14 +32,14 @@ their pongs.
 
 from __future__ import annotations
 
-from . import _kernels
+from ._base.closing import Close
+from ._base.constants import CLOSED, CLOSING, CONNECTING, OPEN, CloseCode, Transport
+from ._base.values import TIMES, check_numbers
 from ._inbox import Inbox
 from ._liveness import NEVER, Liveness, Ping
+from ._native import kernels
 from ._outbox import Outbox, broadcast
-from ._rules import TIMES, check_numbers
-from ._sender import EVERY, HELD
-from .closing import Close
-from .constants import CLOSED, CLOSING, CONNECTING, OPEN, CloseCode, Transport
+from ._wire.writer import EVERY, HELD
 from .exceptions import ConcurrencyError
 from .frames import Frame
 from .http11 import Request
@@ -463,7 +463,7 @@ class Session(Outbox):
         if isinstance(event, Frame):
             frame = event
             opcode = frame.opcode
-            data = _kernels.as_bytes(frame.data)
+            data = kernels.as_bytes(frame.data)
             if opcode == 0xA:
                 self._answered += self._liveness.pong(data, now)
             elif not opcode & 0x8:

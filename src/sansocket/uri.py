@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ._dataclass import REQUIRED, LazyFields, LazyParams, Value
+from ._base.dataclass import REQUIRED, LazyFields, LazyParams, Value
 from .exceptions import InvalidURI
 from .headers import is_host
 

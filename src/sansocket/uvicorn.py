@@ -35,7 +35,7 @@ from ._asgi import (
     headers_of,
     target_of,
 )
-from ._rules import MOST, RULES, SERVER_HEAD
+from ._base.values import MOST, RULES, SERVER_HEAD
 from .asyncio._link import MOST_STREAK
 from .asyncio.connection import Connection
 from .exceptions import ConnectionClosed, InvalidState

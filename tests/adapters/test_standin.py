@@ -192,7 +192,7 @@ def test_programs_that_try_something_else_then() -> None:
         "import websockets\n"
         "print(State.__module__, hasattr(websockets, 'legacy'))"
     )
-    assert output_of(INSTALL + script) == "sansocket.constants False"
+    assert output_of(INSTALL + script) == "sansocket._base.constants False"
 
 
 # Installing

@@ -26,7 +26,7 @@ def load(form: str) -> Any:
     if form == "pure":
         return load_pure()
     package = importlib.import_module("sansocket")
-    if not importlib.import_module("sansocket._kernels").COMPILED:
+    if not importlib.import_module("sansocket._native.kernels").COMPILED:
         raise SystemExit(f"{package} is not compiled: SANSOCKET_BUILD=require does it")
     return package
 

@@ -11,8 +11,8 @@ The measure of work is made of two counts.
 What it cannot see: a loop inside one call of C code that allocates nothing, such as a
 search that begins anew (those are bounded by the limits on lines), and copies that C
 code makes and drops between two lines of Python, but for the largest. The loops of the
-compiled form are those of the interpreted one, as they are one source; ``_kernels`` and
-``_zstream``, which are not, loop over their arguments only. Memory that zlib takes for
+compiled form are those of the interpreted one, as they are one source; ``_native``,
+which is not, loops over its arguments only. Memory that zlib takes for
 itself is seen in the interpreted form alone.
 """
 

@@ -137,7 +137,7 @@ def plain(**options: Any) -> Callable[[Any, str], Any]:
 
 def known(impl: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Options without those that the other library lacks."""
-    if hasattr(impl, "_kernels"):
+    if hasattr(impl, "_native"):
         return options
     return {name: options[name] for name in options if name != "max_fragments"}
 

@@ -231,7 +231,7 @@ def no_random_bytes(impl: Any) -> Iterator[None]:
     """Inside, no masking key can be made."""
     source = impl.environment.random_bytes
     impl.environment.random_bytes = lambda size: 1 // 0
-    impl._kernels.forget_keys()
+    impl._native.kernels.forget_keys()
     try:
         yield
     finally:

@@ -22,8 +22,8 @@ class TestCodes:
 
     def test_spec_078_sec_36_all_codes(self, impl: Any) -> None:
         """SPEC-078, SEC-36, choice h: all 65536, asked and read; written, most."""
-        close, error = impl.closing.Close, impl.exceptions.ProtocolError
-        may_travel = impl.closing.may_travel
+        close, error = impl._base.closing.Close, impl.exceptions.ProtocolError
+        may_travel = impl._base.closing.may_travel
         travelling, readable, writable = set(), set(), set()
 
         def may_read(code: int) -> bool:
@@ -45,19 +45,19 @@ class TestCodes:
 
     @each("code", [-1, 65536, 65536 + 1000, 2**64])
     def test_numbers_that_are_no_codes(self, impl: Any, code: int) -> None:
-        assert not impl.closing.may_travel(code)
+        assert not impl._base.closing.may_travel(code)
         with pytest.raises(impl.exceptions.ProtocolError):
-            impl.closing.Close(code, "").serialize()
+            impl._base.closing.Close(code, "").serialize()
 
     def test_spec_078_error_names_the_code(self, impl: Any) -> None:
         """SPEC-078: received, it is a protocol error (1002)."""
         with pytest.raises(impl.exceptions.ProtocolError, match="1005") as caught:
-            impl.closing.Close.parse(close_payload(1005))
+            impl._base.closing.Close.parse(close_payload(1005))
         assert caught.value.close_code == 1002
 
     def test_codes_of_a_normal_closure(self, impl: Any) -> None:
-        assert set(impl.closing.OK_CLOSE_CODES) == {1000, 1001, 1005}
-        assert impl.frames.OK_CLOSE_CODES is impl.closing.OK_CLOSE_CODES
+        assert set(impl._base.closing.OK_CLOSE_CODES) == {1000, 1001, 1005}
+        assert impl.frames.OK_CLOSE_CODES is impl._base.closing.OK_CLOSE_CODES
 
 
 class TestPayload:
@@ -77,7 +77,7 @@ class TestPayload:
         self, impl: Any, data: bytes, code: int, reason: str
     ) -> None:
         """SPEC-077: no body, a code, a code and a reason."""
-        close = impl.closing.Close.parse(data)
+        close = impl._base.closing.Close.parse(data)
         assert (close.code, close.reason) == (code, reason)
         assert type(close.reason) is str
         if data:
@@ -87,7 +87,7 @@ class TestPayload:
     def test_spec_077_one_byte(self, impl: Any, data: bytes) -> None:
         """SPEC-077, SEC-36: a protocol error (1002)."""
         with pytest.raises(impl.exceptions.ProtocolError) as caught:
-            impl.closing.Close.parse(data)
+            impl._base.closing.Close.parse(data)
         assert caught.value.close_code == 1002
         text = "close frame with one byte, too short for a code"
         assert str(caught.value) == text
@@ -97,14 +97,14 @@ class TestPayload:
         """SPEC-077, SEC-36: 1007"""
         data = close_payload(1000, bytes.fromhex(reason))
         with pytest.raises(impl.exceptions.InvalidUTF8) as caught:
-            impl.closing.Close.parse(data)
+            impl._base.closing.Close.parse(data)
         assert caught.value.close_code == 1007
         assert caught.value.__cause__ is None
         assert str(caught.value) == "close reason is not valid UTF-8"
 
     def test_a_wrong_code_is_worse_than_a_wrong_reason(self, impl: Any) -> None:
         with pytest.raises(impl.exceptions.ProtocolError) as caught:
-            impl.closing.Close.parse(close_payload(999, b"\xff"))
+            impl._base.closing.Close.parse(close_payload(999, b"\xff"))
         assert caught.value.close_code == 1002
 
     @each("unit", ["x", "\u00fc", EURO, "\U0001f600"])
@@ -112,35 +112,35 @@ class TestPayload:
         """SPEC-077, SEC-36: up to 123 bytes, whatever the number of characters."""
         size = len(unit.encode())
         count = 123 // size
-        data = impl.closing.Close(1000, unit * count).serialize()
+        data = impl._base.closing.Close(1000, unit * count).serialize()
         assert data == close_payload(1000, unit.encode() * count)
         assert len(data) <= 125
-        close = impl.closing.Close(1000, unit * (count + 1))
+        close = impl._base.closing.Close(1000, unit * (count + 1))
         with pytest.raises(impl.exceptions.ProtocolError, match="limit of 123"):
             close.serialize()
 
     def test_spec_070_reason_that_is_no_text(self, impl: Any) -> None:
         """SPEC-070: a lone surrogate cannot be sent."""
         with pytest.raises(impl.exceptions.ProtocolError) as caught:
-            impl.closing.Close(1000, "a\ud800").serialize()
+            impl._base.closing.Close(1000, "a\ud800").serialize()
         assert str(caught.value) == "close reason cannot be encoded as UTF-8"
 
     def test_members_are_codes(self, impl: Any) -> None:
-        close = impl.closing.Close(impl.frames.CloseCode.GOING_AWAY, "")
+        close = impl._base.closing.Close(impl.frames.CloseCode.GOING_AWAY, "")
         assert close.serialize() == b"\x03\xe9"
         assert repr(close) == "Close(code=1001, reason='')"
 
     def test_check(self, impl: Any) -> None:
-        impl.closing.Close(1000, "x" * 999).check()  # about the code alone
+        impl._base.closing.Close(1000, "x" * 999).check()  # about the code alone
         with pytest.raises(impl.exceptions.ProtocolError, match="1006"):
-            impl.closing.Close(1006, "").check()
+            impl._base.closing.Close(1006, "").check()
 
 
 class TestValue:
     """Close is a dataclass in all that its users do with it."""
 
     def test_equality(self, impl: Any) -> None:
-        close = impl.closing.Close
+        close = impl._base.closing.Close
         assert close(1000, "x") == close(impl.frames.CloseCode(1000), "x")
         assert close(1000, "x") != close(1001, "x")
         assert close(1000, "x") != close(1000, "y")
@@ -149,25 +149,27 @@ class TestValue:
             hash(close(1000, "x"))
 
     def test_dataclass_functions(self, impl: Any) -> None:
-        close = impl.closing.Close(1000, "x")
+        close = impl._base.closing.Close(1000, "x")
         assert all(dataclasses.is_dataclass(x) for x in (close, type(close)))
         assert [field.name for field in dataclasses.fields(close)] == ["code", "reason"]
         assert dataclasses.asdict(close) == {"code": 1000, "reason": "x"}
-        assert dataclasses.replace(close, code=1001) == impl.closing.Close(1001, "x")
+        assert dataclasses.replace(close, code=1001) == impl._base.closing.Close(
+            1001, "x"
+        )
         assert copy.copy(close) == copy.deepcopy(close) == close
 
     def test_base_of_a_dataclass(self, impl: Any) -> None:
         @dataclasses.dataclass
-        class Dated(impl.closing.Close):  # type: ignore[misc]
+        class Dated(impl._base.closing.Close):  # type: ignore[misc]
             at: float = 0.0
 
         assert Dated(1000, "x", 1.5).at == 1.5
 
     def test_match(self, impl: Any) -> None:
-        match impl.closing.Close(4000, "x"):
-            case impl.closing.Close(1000, _):
+        match impl._base.closing.Close(4000, "x"):
+            case impl._base.closing.Close(1000, _):
                 pytest.fail("another code")
-            case impl.closing.Close(code, reason):
+            case impl._base.closing.Close(code, reason):
                 assert (code, reason) == (4000, "x")
             case _:
                 pytest.fail("no match")
@@ -204,10 +206,12 @@ class TestValue:
     )
     def test_str(self, impl: Any, code: int, reason: str, wanted: str) -> None:
         """SEC-40: fit for a log."""
-        assert str(impl.closing.Close(code, reason)) == wanted
+        assert str(impl._base.closing.Close(code, reason)) == wanted
 
     def test_each_code_has_a_name(self, impl: Any) -> None:
-        names = [str(impl.closing.Close(code, "")) for code in impl.frames.CloseCode]
+        names = [
+            str(impl._base.closing.Close(code, "")) for code in impl.frames.CloseCode
+        ]
         assert len(set(names)) == len(names)
         assert not [name for name in names if "unknown" in name]
 
@@ -218,12 +222,12 @@ class TestAnswer:
     @pytest.mark.parametrize("side", ["SERVER", "CLIENT"])
     def test_spec_079a_the_same_code_and_reason(self, impl: Any, side: str) -> None:
         """SPEC-079a, SPEC-078: 1010, a code of clients, is no answer of a server."""
-        member = impl.constants.Side[side]
+        member = impl._base.constants.Side[side]
         for code in (*sorted(LEGAL), 1005):
-            close = impl.closing.Close(code, "why")
-            reply = impl.closing.answer(close, member)
+            close = impl._base.closing.Close(code, "why")
+            reply = impl._base.closing.answer(close, member)
             if code == 1010 and side == "SERVER":
-                assert reply == impl.closing.Close(1000, "")
+                assert reply == impl._base.closing.Close(1000, "")
             else:
                 assert reply == close
 
@@ -249,8 +253,8 @@ class TestFailure:
             (self.own(impl, 1000), 1000, "secret"),
             (self.own(impl, 4999), 4999, "secret"),
         ):
-            assert impl.closing.failure(exc) == (code, text), exc
-        code, text = impl.closing.failure(
+            assert impl._base.closing.failure(exc) == (code, text), exc
+        code, text = impl._base.closing.failure(
             UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad")
         )
         assert (code, text[:8]) == (1007, "'utf-8' ")
@@ -261,7 +265,7 @@ class TestFailure:
             *(ValueError("secret"), KeyError("secret"), Exception()),
             *(self.own(impl, code) for code in (1011, 1005, 999, "1000", None, 1e3)),
         ):
-            assert impl.closing.failure(exc) == (1011, ""), exc
+            assert impl._base.closing.failure(exc) == (1011, ""), exc
 
     @each(
         ("text", "told"),
@@ -274,9 +278,9 @@ class TestFailure:
     )
     def test_spec_077_the_reason_fits(self, impl: Any, text: str, told: str) -> None:
         """SPEC-077, SPEC-070: 123 bytes at most, of whole characters."""
-        code, reason = impl.closing.failure(impl.exceptions.ProtocolError(text))
+        code, reason = impl._base.closing.failure(impl.exceptions.ProtocolError(text))
         assert (code, reason) == (1002, told)
-        impl.closing.Close(code, reason).serialize()
+        impl._base.closing.Close(code, reason).serialize()
 
 
 class TestVerdict:
@@ -289,9 +293,9 @@ class TestVerdict:
         for codes in product(self.CODES, self.CODES):
             good = set(codes) <= {1000, 1001, 1005}
             kind = f"ConnectionClosed{'OK' if good else 'Error'}"
-            frames = [code and impl.closing.Close(code, "x") for code in codes]
+            frames = [code and impl._base.closing.Close(code, "x") for code in codes]
             for order in (None,) if None in codes else (True, False):
-                exc = impl.closing.judge(*frames, order)
+                exc = impl._base.closing.judge(*frames, order)
                 assert type(exc).__name__ == kind
                 assert [exc.rcvd, exc.sent, exc.rcvd_then_sent] == [*frames, order]
                 assert exc.code == (codes[0] or 1006)

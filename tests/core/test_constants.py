@@ -42,7 +42,7 @@ MEMBERS = {
 
 @each("name", MEMBERS)
 def test_members(impl: Any, name: str) -> None:
-    kind = getattr(impl.constants, name)
+    kind = getattr(impl._base.constants, name)
     assert issubclass(kind, IntEnum)
     assert {member.name: int(member) for member in kind} == MEMBERS[name]
 
@@ -50,14 +50,14 @@ def test_members(impl: Any, name: str) -> None:
 @each("name", MEMBERS)
 def test_members_are_singletons(impl: Any, name: str) -> None:
     """Users compare them with ``is``."""
-    for member in getattr(impl.constants, name):
+    for member in getattr(impl._base.constants, name):
         assert type(member)(int(member)) is member
         assert copy.deepcopy(member) is member
         assert pickle.loads(pickle.dumps(member)) is member
 
 
 def test_short_names(impl: Any) -> None:
-    constants = impl.constants
+    constants = impl._base.constants
     for kind in (constants.Side, constants.State):
         for member in kind:
             assert getattr(constants, member.name) is member
@@ -72,14 +72,14 @@ def test_short_names(impl: Any) -> None:
 def test_the_same_names_everywhere(impl: Any) -> None:
     """Modules that users know offer the very same objects."""
     for name in ("Side", "State", *MEMBERS["Side"], *MEMBERS["State"]):
-        assert getattr(impl.protocol, name) is getattr(impl.constants, name)
+        assert getattr(impl.protocol, name) is getattr(impl._base.constants, name)
         assert name in impl.protocol.__all__
     for name in ("Opcode", "CloseCode"):
-        assert getattr(impl.frames, name) is getattr(impl.constants, name)
+        assert getattr(impl.frames, name) is getattr(impl._base.constants, name)
         assert name in impl.frames.__all__
 
 
 def test_phases_of_the_input_differ(impl: Any) -> None:
-    constants = impl.constants
+    constants = impl._base.constants
     phases = {constants.HEAD, constants.HOLD, constants.FRAMES, constants.DISCARD}
     assert len(phases) == 4

@@ -17,7 +17,7 @@ FORMS_OF = {True: "compiled", False: "pure"}
 @each("flood", FLOODS, ids=[f"{flood.sec}: {flood.name}" for flood in FLOODS])
 def test_floods(impl: Any, flood: Flood) -> None:
     """Work at n and at 4n, memory at both, and what becomes of the connection."""
-    form = FORMS_OF[impl._kernels.COMPILED]
+    form = FORMS_OF[impl._native.kernels.COMPILED]
     # Interpreted, one side stands for both, since counting lines takes long.
     for side in flood.sides if form == "compiled" else flood.sides[:1]:
         runs = [run(flood, impl, side, size) for size in (flood.size, 4 * flood.size)]

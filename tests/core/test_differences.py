@@ -436,7 +436,7 @@ def test_d_37_settings_of_the_extension(impl: Any) -> None:
 
 
 def test_d_38_attributes_of_a_frame(impl: Any) -> None:
-    compiled = impl._kernels.COMPILED
+    compiled = impl._native.kernels.COMPILED
     for package, error in (
         (theirs, ""),
         (impl, "AttributeError" if compiled else ""),

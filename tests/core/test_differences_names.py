@@ -81,7 +81,7 @@ def test_names_are_those_of_their_homes(impl: Any) -> None:
     for module, name, home in (
         ("server", "Headers", "datastructures"),
         ("server", "Protocol", "protocol"),
-        ("client", "accept_key", "handshake"),
+        ("client", "accept_key", "_http.handshake"),
         ("protocol", "TEXT", "frames"),
         ("protocol", "ConnectionClosed", "exceptions"),
         ("http11", "TooManyHeaders", "exceptions"),

@@ -16,9 +16,9 @@ def fixed(impl: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Bytes and a time that are known, put in place as the module says."""
     monkeypatch.setattr(impl.environment, "random_bytes", lambda n: b"\xa5" * n)
     monkeypatch.setattr(impl.environment, "wall_clock", lambda: 784111777.0)
-    impl._kernels.forget_keys()
+    impl._native.kernels.forget_keys()
     yield
-    impl._kernels.forget_keys()
+    impl._native.kernels.forget_keys()
 
 
 def test_defaults(impl: Any) -> None:

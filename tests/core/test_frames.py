@@ -39,7 +39,7 @@ def new(impl: Any, opcode: int, data: Any = b"", *args: Any, **named: Any) -> An
 
 def test_public_names(impl: Any) -> None:
     assert {"Close", "CloseCode", "Frame", "Opcode"} <= set(impl.frames.__all__)
-    assert impl.frames.Close is impl.closing.Close
+    assert impl.frames.Close is impl._base.closing.Close
 
 
 class TestValue:

@@ -33,7 +33,7 @@ def check(
     """The key that the request has, or the exception that refuses it."""
     request = impl.http11.Request("/", headers(impl, pairs), method, protocol)
     try:
-        return impl.handshake.check_upgrade_request(request, hosts)
+        return impl._http.handshake.check_upgrade_request(request, hosts)
     except impl.exceptions.InvalidHandshake as exc:
         return exc
 
@@ -229,7 +229,7 @@ def test_spec_009_another_version_is_told_even_without_a_key(impl: ModuleType) -
     ):
         found = check(impl, pairs)
         assert found.name == VERSION, pairs
-        answer = impl.handshake.rejection(found)
+        answer = impl._http.handshake.rejection(found)
         assert answer.headers[VERSION] == "13"
 
 
@@ -279,7 +279,7 @@ def test_spec_028_what_is_wrong_is_told(
 
 def test_spec_031_accept_key(impl: ModuleType) -> None:
     """SPEC-031: RFC 6455, section 1.3."""
-    assert impl.handshake.accept_key(SAMPLE_KEY) == SAMPLE_ACCEPT
+    assert impl._http.handshake.accept_key(SAMPLE_KEY) == SAMPLE_ACCEPT
 
 
 # The origin
@@ -290,7 +290,7 @@ SITE = "https://a.example"
 def origin(impl: ModuleType, allowed: Any, *values: str) -> Any:
     found = headers(impl, [("Origin", value) for value in values])
     try:
-        return impl.handshake.check_origin(found, allowed)
+        return impl._http.handshake.check_origin(found, allowed)
     except impl.exceptions.InvalidOrigin as exc:
         return str(exc.status) if exc.value == "".join(values) or not values else exc
 
@@ -352,7 +352,7 @@ def test_spec_028_several_origins(impl: ModuleType) -> None:
 
 def test_spec_010_offered_subprotocols(impl: ModuleType) -> None:
     """SPEC-010, SPEC-028: one list, however many lines."""
-    offered = impl.handshake.offered_subprotocols
+    offered = impl._http.handshake.offered_subprotocols
     name = "Sec-WebSocket-Protocol"
     assert offered(headers(impl)) == []
     assert offered(headers(impl, [(name, "b, a")])) == ["b", "a"]
@@ -364,7 +364,7 @@ def test_spec_010_offered_subprotocols(impl: ModuleType) -> None:
 
 def test_spec_032_select_subprotocol(impl: ModuleType) -> None:
     """SPEC-032, choice k: the server's first that is offered."""
-    select = impl.handshake.select_subprotocol
+    select = impl._http.handshake.select_subprotocol
     assert select(None, ["a"]) is None
     assert select([], []) is None
     assert select(["a", "b"], ["b", "a"]) == "a"
@@ -384,7 +384,7 @@ def negotiated(
 ) -> tuple[str | None, list[tuple[str, Any]]]:
     """The answer to these lines, and name and parameters of each extension."""
     found = headers(impl, [(OFFERS, offer) for offer in offers])
-    answer, extensions = impl.handshake.negotiate_extensions(found, factories)
+    answer, extensions = impl._http.handshake.negotiate_extensions(found, factories)
     return answer, [(extension.name, extension.params) for extension in extensions]
 
 
@@ -434,7 +434,7 @@ def test_spec_083_one_user_of_rsv1(impl: ModuleType) -> None:
     assert negotiated(impl, factories, "a, b, c")[0] == "a, c"
     found = headers(impl, [(OFFERS, "c, b, a")])
     with pytest.raises(impl.exceptions.NegotiationError) as caught:
-        impl.handshake.agreed_extensions(found, factories)
+        impl._http.handshake.agreed_extensions(found, factories)
     assert str(caught.value) == "two extensions use RSV1"
 
 
@@ -459,7 +459,7 @@ def test_spec_083_who_is_silent_does_not_use_rsv1(impl: ModuleType) -> None:
     for offer in ("a, b, c", "b, a, c", "c, b, a"):
         assert negotiated(impl, factories, offer)[0] == offer
         found = headers(impl, [(OFFERS, offer)])
-        assert len(impl.handshake.agreed_extensions(found, factories)) == 3
+        assert len(impl._http.handshake.agreed_extensions(found, factories)) == 3
 
 
 def test_spec_083_permessage_deflate_uses_rsv1(impl: ModuleType) -> None:
@@ -469,9 +469,9 @@ def test_spec_083_permessage_deflate_uses_rsv1(impl: ModuleType) -> None:
     for offer in ("x, permessage-deflate", "permessage-deflate, x"):
         found = headers(impl, [(OFFERS, offer)])
         server = [other, module.ServerPerMessageDeflateFactory()]
-        answer, extensions = impl.handshake.negotiate_extensions(found, server)
+        answer, extensions = impl._http.handshake.negotiate_extensions(found, server)
         assert answer == offer.partition(",")[0]
         assert len(extensions) == 1
         client = [other, module.ClientPerMessageDeflateFactory()]
         with pytest.raises(impl.exceptions.NegotiationError):
-            impl.handshake.agreed_extensions(found, client)
+            impl._http.handshake.agreed_extensions(found, client)

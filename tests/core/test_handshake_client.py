@@ -23,7 +23,7 @@ SITE = "https://a.example"
 
 def built(impl: ModuleType, uri: str = "ws://a.example/", **options: Any) -> Any:
     parsed = impl.uri.parse_uri(uri)
-    return impl.handshake.build_request(parsed, SAMPLE_KEY, **options)
+    return impl._http.handshake.build_request(parsed, SAMPLE_KEY, **options)
 
 
 def test_spec_045_request(impl: ModuleType) -> None:
@@ -37,7 +37,7 @@ def test_spec_045_request(impl: ModuleType) -> None:
         ("Sec-WebSocket-Key", SAMPLE_KEY),
         ("Sec-WebSocket-Version", "13"),
     ]
-    assert impl.handshake.check_upgrade_request(request) == SAMPLE_KEY
+    assert impl._http.handshake.check_upgrade_request(request) == SAMPLE_KEY
 
 
 def test_spec_045_host_and_target(impl: ModuleType) -> None:
@@ -89,10 +89,10 @@ def test_sec_32_nothing_splits_the_request(impl: ModuleType) -> None:
                 built(impl, **options)
         uri = impl.uri.WebSocketURI(False, f"a{bad}", 80, "", "")
         with pytest.raises(impl.exceptions.InvalidHeaderValue):
-            impl.handshake.build_request(uri, SAMPLE_KEY)
+            impl._http.handshake.build_request(uri, SAMPLE_KEY)
         uri = impl.uri.WebSocketURI(False, "a", 80, f"/{bad}", "")
         with pytest.raises(ValueError, match="path is not valid"):
-            impl.handshake.build_request(uri, SAMPLE_KEY).serialize()
+            impl._http.handshake.build_request(uri, SAMPLE_KEY).serialize()
 
 
 def test_sec_33_credentials(impl: ModuleType) -> None:
@@ -121,7 +121,7 @@ def counting(impl: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_spec_046_key(impl: ModuleType, counting: list[int]) -> None:
     """SPEC-046: 16 bytes of the random source, other ones each time."""
-    keys = [impl.handshake.generate_key() for _ in range(2)]
+    keys = [impl._http.handshake.generate_key() for _ in range(2)]
     assert counting == [16, 16]
     assert [base64.b64decode(key) for key in keys] == [b"\x01" * 16, b"\x02" * 16]
 
@@ -139,7 +139,7 @@ def check(impl: ModuleType, pairs: Pairs = RESPONSE_HEADERS, status: int = 101) 
     """Name of the exception that refuses the response, or nothing."""
     response = impl.http11.Response(status, "", headers(impl, pairs))
     try:
-        impl.handshake.check_upgrade_response(response, SAMPLE_KEY)
+        impl._http.handshake.check_upgrade_response(response, SAMPLE_KEY)
     except impl.exceptions.InvalidHandshake as exc:
         return type(exc).__name__
     return ""
@@ -152,7 +152,7 @@ def test_spec_049_status(impl: ModuleType) -> None:
         assert check(impl, status=status) == "InvalidStatus", status
     response = impl.http11.Response(401, "Unauthorized", headers(impl))
     with pytest.raises(impl.exceptions.InvalidStatus) as caught:
-        impl.handshake.check_upgrade_response(response, SAMPLE_KEY)
+        impl._http.handshake.check_upgrade_response(response, SAMPLE_KEY)
     assert caught.value.response is response
 
 
@@ -207,7 +207,7 @@ def test_spec_050_spec_051_what_is_wrong_is_told(impl: ModuleType) -> None:
     ):
         response = impl.http11.Response(101, "", headers(impl, pairs))
         with pytest.raises(impl.exceptions.InvalidHeader) as caught:
-            impl.handshake.check_upgrade_response(response, SAMPLE_KEY)
+            impl._http.handshake.check_upgrade_response(response, SAMPLE_KEY)
         assert caught.value.args == args
 
 
@@ -218,7 +218,7 @@ def agreed(impl: ModuleType, factories: Any, *values: str) -> Any:
     """Name and parameters of each extension; or the exception's name and text."""
     found = headers(impl, [(EXTENSIONS, value) for value in values])
     try:
-        extensions = impl.handshake.agreed_extensions(found, factories)
+        extensions = impl._http.handshake.agreed_extensions(found, factories)
     except impl.exceptions.InvalidHandshake as exc:
         return type(exc).__name__, str(exc)
     return [(extension.name, extension.params) for extension in extensions]
@@ -262,7 +262,7 @@ def test_spec_052_subprotocol(impl: ModuleType) -> None:
     def found(offered: Any, *values: str) -> Any:
         made = headers(impl, [(PROTOCOL, value) for value in values])
         try:
-            return impl.handshake.agreed_subprotocol(made, offered)
+            return impl._http.handshake.agreed_subprotocol(made, offered)
         except impl.exceptions.InvalidHandshake as exc:
             return type(exc), exc.args
 

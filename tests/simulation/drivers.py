@@ -26,7 +26,7 @@ class Driver:
 
 def forms() -> tuple[str, ...]:
     """The forms that are installed."""
-    if importlib.import_module("sansocket._kernels").COMPILED:
+    if importlib.import_module("sansocket._native.kernels").COMPILED:
         return ("compiled", "pure")
     return ("pure",)
 
@@ -42,7 +42,9 @@ def ours(form: str) -> Driver:
         name = load_pure().__name__
     else:
         name = "sansocket"
-        assert importlib.import_module("sansocket._kernels").COMPILED, "not built"
+        assert importlib.import_module("sansocket._native.kernels").COMPILED, (
+            "not built"
+        )
     return driver(name)
 
 

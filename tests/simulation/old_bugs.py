@@ -220,7 +220,7 @@ BUGS = {
         ("order",),
         (
             (
-                "_sender.py",
+                "_wire/writer.py",
                 "        self._writes.append(frame)\n        return True\n",
                 "        self._writes.insert(0, frame)\n        return True\n",
             ),

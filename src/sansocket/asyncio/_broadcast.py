@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from .._shared import SharedMessage
+    from .._wire.shared import SharedMessage
     from ..typing import DataLike
     from .connection import Connection
 

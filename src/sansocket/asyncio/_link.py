@@ -24,7 +24,7 @@ import weakref
 from inspect import isawaitable
 from typing import cast
 
-from .._rules import write_marks
+from .._base.values import write_marks
 from ..exceptions import ConnectionClosed, InvalidState
 from ..protocol import CONNECTING, OPEN
 from ..session import Session, Transport

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
-from .._options import take
+from .._base.options import take
 from ..exceptions import InvalidProxy, InvalidURI, ProxyError, shown
 from ..proxy import get_proxy, parse_proxy, prepare_connect_request
 from ..uri import WebSocketURI

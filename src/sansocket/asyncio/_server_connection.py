@@ -7,8 +7,8 @@ import hmac
 import inspect
 from collections.abc import Iterable
 
-from .._options import NotAwaitable, awaitable, check_function, check_response
-from .._rules import refuse
+from .._base.options import NotAwaitable, awaitable, check_function, check_response
+from .._base.values import refuse
 from ..exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHeader
 from ..headers import build_www_authenticate_basic, parse_authorization_basic
 from ..protocol import CLOSED, CONNECTING, OPEN

@@ -6,9 +6,9 @@ import asyncio
 import logging
 from inspect import isawaitable
 
-from .. import _options
-from .._mirrored import names_from_elsewhere
-from .._options import CLIENT_LIMITS, take, with_compression
+from .._base import options
+from .._base.mirrored import names_from_elsewhere
+from .._base.options import CLIENT_LIMITS, take, with_compression
 from ..client import ClientProtocol, backoff, process_exception
 from ..exceptions import ConnectionClosed, InvalidStatus, SecurityError, shown
 from ..extensions.permessage_deflate import enable_client_permessage_deflate
@@ -274,8 +274,8 @@ class connect:
     ) -> None:
         limits = take(kwargs, CLIENT_LIMITS)
         _check_names(kwargs)
-        _options.check_class(create_connection, ClientConnection, ("protocol",))
-        _options.check(_options.CLIENT_RULES, uri=uri)
+        options.check_class(create_connection, ClientConnection, ("protocol",))
+        options.check(options.CLIENT_RULES, uri=uri)
         self._uri = parse_uri(uri)
         self._protocol_options: dict[str, Any] = {
             "origin": origin,
@@ -283,7 +283,7 @@ class connect:
                 extensions,
                 compression,
                 enable_client_permessage_deflate,
-                _options.CLIENT_RULES["extensions"],
+                options.CLIENT_RULES["extensions"],
             ),
             "subprotocols": subprotocols,
             "max_size": max_size,
@@ -301,8 +301,8 @@ class connect:
             "on_message": on_message,
             "on_close": on_close,
         }
-        _options.check(
-            _options.CLIENT_RULES,
+        options.check(
+            options.CLIENT_RULES,
             **self._protocol_options,
             **{**self._options, "open_timeout": open_timeout},
             additional_headers=additional_headers,
@@ -440,7 +440,7 @@ class connect:
             protocol = ClientProtocol(uri, **self._protocol_options)
             connection = self._class(protocol, **self._options)
             if type(connection) is not ClientConnection:
-                _options.check_connection(connection, ClientConnection)
+                options.check_connection(connection, ClientConnection)
             return connection
 
         refusals.clear()
@@ -459,7 +459,7 @@ def _check_names(kwargs: dict[str, Any]) -> None:
     """Refuse further arguments of ``connect()`` that nobody knows."""
     unix = kwargs.get("unix", False)
     names = loop_arguments(f"create_{'unix_' if unix else ''}connection")
-    _options.check_names(
+    options.check_names(
         "unix_connect" if unix else "connect",
         connect,
         kwargs,

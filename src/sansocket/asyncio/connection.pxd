@@ -1,6 +1,6 @@
 cimport cython
 
-from .._shared cimport SharedMessage
+from .._wire.shared cimport SharedMessage
 from ._link cimport Link
 from ._waiter cimport Waiter
 

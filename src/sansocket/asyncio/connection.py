@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import cast
 
-from .._mirrored import names_from_elsewhere
+from .._base.mirrored import names_from_elsewhere
 from ..exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
 from ..protocol import CLOSED, CONNECTING
 from ._link import MOST_STREAK, Link
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .._shared import SharedMessage
+    from .._wire.shared import SharedMessage
     from ..protocol import State
     from ..stats import Stats
     from ..typing import BytesLike, Data, DataLike, Subprotocol

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-from .. import _options
-from .._mirrored import names_from_elsewhere
-from .._options import awaitable
-from .._rules import refuse, text
+from .._base import options
+from .._base.mirrored import names_from_elsewhere
+from .._base.options import awaitable
+from .._base.values import refuse, text
 from ..headers import is_host
 from ._server_connection import _result
 from .server import serve
@@ -73,7 +73,7 @@ class Router:
             rule.websocket = True
             if own and rule.endpoint is not None:
                 name = f"the handler of {rule.rule!r}"
-                _options.check_handler(name, rule.endpoint, sorted(rule.arguments))
+                options.check_handler(name, rule.endpoint, sorted(rule.arguments))
 
     def get_server_name(self, connection: ServerConnection, request: Request) -> str:
         """Host and maybe port that the client wants to reach; empty if it's not valid.
@@ -185,7 +185,7 @@ def route(
     """
     given = {"create_router": create_router}
     given["process_request"] = kwargs.get("process_request")
-    _options.check(_options.SERVER_RULES, **given)
+    options.check(options.SERVER_RULES, **given)
     if ssl is not None and ssl is not True:
         kwargs["ssl"] = ssl
     router = (create_router or Router)(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from .. import _options
-from .._mirrored import names_from_elsewhere
-from ..closing import Close
+from .._base import options
+from .._base.closing import Close
+from .._base.mirrored import names_from_elsewhere
 from ..extensions.permessage_deflate import enable_server_permessage_deflate
 from ..http11 import SERVER
 from ..protocol import OPEN
@@ -328,27 +328,27 @@ def serve(
         ValueError: if an argument has a wrong value.
 
     """
-    limits = _options.take(kwargs, _options.SERVER_LIMITS)
+    limits = options.take(kwargs, options.SERVER_LIMITS)
     unix = kwargs.pop("unix", False)
     names = loop_arguments("create_unix_server" if unix else "create_server")
     called = "unix_serve" if unix else "serve"
     if unix and not (host is None and port is None):
         raise TypeError(f"{called}() listens at a path, not at a host and a port")
-    _options.check_names(called, serve, kwargs, names, _options.SERVER_LIMITS)
+    options.check_names(called, serve, kwargs, names, options.SERVER_LIMITS)
     protocol = ServerProtocol(
         origins=origins,
-        extensions=_options.with_compression(
+        extensions=options.with_compression(
             extensions,
             compression,
             enable_server_permessage_deflate,
-            _options.SERVER_RULES["extensions"],
+            options.SERVER_RULES["extensions"],
         ),
         subprotocols=subprotocols,
         max_size=max_size,
         logger=logger,
         **limits,
     )
-    options: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "open_timeout": open_timeout,
         "ping_interval": ping_interval,
         "ping_timeout": ping_timeout,
@@ -364,20 +364,20 @@ def serve(
         "process_response": process_response,
         "server_header": server_header,
     }
-    _options.check(
-        _options.SERVER_RULES,
-        **{**options, **hooks, "select_subprotocol": select_subprotocol},
+    options.check(
+        options.SERVER_RULES,
+        **{**settings, **hooks, "select_subprotocol": select_subprotocol},
     )
-    _options.check_class(create_connection, ServerConnection, ("protocol", "server"))
+    options.check_class(create_connection, ServerConnection, ("protocol", "server"))
     if handler is not None:
-        _options.check_handler("handler", handler)
+        options.check_handler("handler", handler)
     elif not (on_message or hasattr(create_connection, "on_message")):
         raise TypeError("give a handler or on_message")
     if kwargs.get("ssl") is not None:
         kwargs.setdefault("ssl_handshake_timeout", open_timeout)
     return Server(
         handler,
-        _maker(protocol, select_subprotocol, create_connection, options),
+        _maker(protocol, select_subprotocol, create_connection, settings),
         _listen(unix, host, port, kwargs),
         hooks,
         logger or logging.getLogger("sansocket.server"),
@@ -411,7 +411,7 @@ def _maker(
     prototype: ServerProtocol,
     select_subprotocol: SelectSubprotocol | None,
     create_connection: Callable[..., ServerConnection] | None,
-    options: dict[str, Any],
+    settings: dict[str, Any],
 ) -> MakeConnection:
     """How connections are made, of which all are alike."""
     make = create_connection or ServerConnection
@@ -426,9 +426,9 @@ def _maker(
 
         protocol = prototype._alike(None if select_subprotocol is None else select)
         try:
-            connection = make(protocol, server, **options)
+            connection = make(protocol, server, **settings)
             if type(connection) not in checked:
-                _options.check_connection(connection, ServerConnection)
+                options.check_connection(connection, ServerConnection)
                 checked.add(type(connection))
         except (SystemExit, KeyboardInterrupt):
             raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .._kernels import COMPILED
+from .._native.kernels import COMPILED
 from ..version import version
 from . import connecting, serving
 from .log import set_up_logging

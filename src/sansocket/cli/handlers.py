@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from .._options import check_handler
+from .._base.options import check_handler
 from ..asyncio import broadcast
 from .ending import Interrupted
 from .values import CommandError

@@ -9,7 +9,7 @@ import re
 from http import HTTPStatus
 from importlib.resources import files
 
-from .._date import http_date
+from .._http.date import http_date
 from ..datastructures import Headers
 from ..http11 import Response
 from .settings import BUILTIN

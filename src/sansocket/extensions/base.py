@@ -7,7 +7,7 @@ the factories to ``ServerProtocol`` or ``ClientProtocol``.
 
 from __future__ import annotations
 
-from .._mirrored import names_from_elsewhere
+from .._base.mirrored import names_from_elsewhere
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

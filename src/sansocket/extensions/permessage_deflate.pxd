@@ -1,8 +1,8 @@
 cimport cython
 from libc.stdint cimport uint64_t
 
-from .. cimport _kernels
-from ._zstream cimport Deflater, Inflater
+from .._native cimport kernels
+from .._native.zstream cimport Deflater, Inflater
 from .base cimport Extension
 
 cdef class PerMessageDeflate(Extension):

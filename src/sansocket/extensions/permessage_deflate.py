@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import zlib
 
-from .. import _kernels, frames
-from .._mirrored import names_from_elsewhere
+from .. import frames
+from .._base.mirrored import names_from_elsewhere
+from .._native import kernels
+from .._native.zstream import NO_LIMIT, Deflater, Inflater
 from ..exceptions import NegotiationError, ProtocolError
-from ._zstream import NO_LIMIT, Deflater, Inflater
 from .base import ClientExtensionFactory, Extension, ServerExtensionFactory
 from .negotiation import (
     accept_offer,
@@ -179,7 +180,7 @@ class PerMessageDeflate(Extension):
             deflater = self._new_deflater()
         # Lost if compressing raises: a fresh context refers to nothing unsent.
         self._deflater = None
-        plain = _kernels.as_bytes(data)
+        plain = kernels.as_bytes(data)
         payload = deflater.deflate(plain, fin)
         self.inflated_sent += len(plain)
         self.deflated_sent += len(payload)

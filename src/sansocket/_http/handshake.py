@@ -1,0 +1,464 @@
+"""Rules of the opening handshake (RFC 6455, section 4), for both sides.
+
+Functions of requests, responses and headers; they keep no state. What a request
+or a response does wrong raises a subclass of `InvalidHandshake`, whose ``status``
+is the HTTP status to answer with.
+"""
+
+from __future__ import annotations
+
+import binascii
+from hashlib import sha1
+
+from .. import environment
+from ..datastructures import Headers
+from ..exceptions import (
+    InvalidHeader,
+    InvalidHeaderValue,
+    InvalidMessage,
+    InvalidMethod,
+    InvalidOrigin,
+    InvalidProtocol,
+    InvalidStatus,
+    InvalidUpgrade,
+    NegotiationError,
+)
+from ..headers import (
+    build_authorization_basic,
+    build_extension,
+    build_host,
+    build_subprotocol,
+    is_host,
+    parse_connection,
+    parse_extension,
+    parse_subprotocol,
+    parse_upgrade,
+    validate_subprotocols,
+)
+from ..http11 import Request
+from .responses import accept_response, reject_response, rejection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, TypeAlias
+
+    from ..http11 import Response
+    from ..typing import ExtensionHeader, Origin, Subprotocol
+    from ..uri import WebSocketURI
+
+    Index: TypeAlias = dict[str, str | list[str]]
+
+__all__ = [
+    "accept_key",
+    "accept_response",
+    "agreed_extensions",
+    "agreed_subprotocol",
+    "build_request",
+    "check_origin",
+    "check_upgrade_request",
+    "check_upgrade_response",
+    "generate_key",
+    "negotiate_extensions",
+    "offered_subprotocols",
+    "reject_response",
+    "rejection",
+    "select_subprotocol",
+]
+
+_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+_VERSION = "Sec-WebSocket-Version"
+
+# What nearly all clients send. Anything else goes through the grammar.
+_UPGRADES = frozenset({"websocket", "WebSocket"})
+_CONNECTIONS = frozenset({"Upgrade", "upgrade", "keep-alive, Upgrade"})
+
+
+# Server: reading the request
+
+
+def check_upgrade_request(request: Request, hosts: Iterable[str] | None = None) -> str:
+    """Check a request (RFC 6455, section 4.2.1) and return its key.
+
+    Args:
+        request: it may come from any HTTP parser.
+        hosts: acceptable values of ``Host``, in any case; None accepts all. The
+            port counts only if the entry has one.
+
+    Raises:
+        InvalidMethod: it is not GET.
+        InvalidProtocol: it is not HTTP/1.1 or a later 1.x.
+        InvalidUpgrade: it is no upgrade to WebSocket.
+        InvalidMessage: it announces a body.
+        InvalidHeader: a header is missing, repeated or not valid.
+    """
+    if request.method != "GET":
+        raise InvalidMethod(request.method)
+    if request.protocol != "HTTP/1.1":
+        _check_protocol(request.protocol)
+    index = request.headers._index
+    _check_host(index, hosts)
+    _check_upgrade(index)
+    if "transfer-encoding" in index or "content-length" in index:
+        _check_no_body(index)
+    # The version first: another one may shake hands without a key (RFC 6455, 4.4).
+    if index.get("sec-websocket-version") != "13":
+        _check_version(index)
+    key = index.get("sec-websocket-key")
+    if not isinstance(key, str) or not _is_key(key):
+        key = _check_key(index)
+    return key
+
+
+def accept_key(key: str) -> str:
+    """Value of ``Sec-WebSocket-Accept`` for a key (RFC 6455, section 4.2.2)."""
+    digest = sha1((key + _GUID).encode(), usedforsecurity=False).digest()
+    return binascii.b2a_base64(digest, newline=False).decode()
+
+
+def check_origin(
+    headers: Headers, origins: Sequence[Origin | re.Pattern[str] | None] | None
+) -> Origin | None:
+    """Check the origin of a request and return it, None if there is none.
+
+    Args:
+        headers: headers of the request.
+        origins: acceptable ones: strings, compared as a whole without regard to
+            case; compiled regular expressions, which must match all of the
+            lower-case origin; None if it may be missing. None instead of a list
+            accepts all.
+
+    Raises:
+        InvalidOrigin: it is not acceptable.
+        InvalidHeader: there are several.
+    """
+    origin: Any = headers._index.get("origin")
+    if isinstance(origin, list):
+        raise _repeated("Origin")
+    if origins is not None and not _is_acceptable(origin, origins):
+        raise InvalidOrigin(origin)
+    accepted: Origin | None = origin
+    return accepted
+
+
+def offered_subprotocols(headers: Headers) -> list[Subprotocol]:
+    """Subprotocols in a message, most wanted first.
+
+    Raises:
+        InvalidHeaderFormat: they are malformed or repeated.
+    """
+    value = _joined(headers._index, "sec-websocket-protocol")
+    return [] if value is None else parse_subprotocol(value)
+
+
+def select_subprotocol(
+    supported: Sequence[Subprotocol] | None, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    """First of `supported` that is among `offered`; None if none are supported.
+
+    Raises:
+        NegotiationError: some are supported, but none of those is offered.
+    """
+    if not supported:
+        return None
+    for subprotocol in supported:
+        if subprotocol in offered:
+            return subprotocol
+    if offered:
+        raise NegotiationError("no subprotocol in common")
+    raise NegotiationError("no subprotocol offered")
+
+
+def negotiate_extensions(
+    headers: Headers, factories: Sequence[Any] | None
+) -> tuple[str | None, list[Any]]:
+    """Choose extensions among those that the client offers.
+
+    The client's order counts; for each offer the factories are tried in theirs.
+
+    Args:
+        headers: headers of the request.
+        factories: each a `ServerExtensionFactory`.
+
+    Returns:
+        Value of ``Sec-WebSocket-Extensions`` in the response, None if it has none;
+        and the extensions, in the same order.
+
+    Raises:
+        InvalidHeaderFormat: the offer is malformed.
+    """
+    value = _joined(headers._index, "sec-websocket-extensions")
+    if value is None:
+        return None, []
+    offers = parse_extension(value)
+    answers: list[ExtensionHeader] = []
+    accepted: list[Any] = []
+    for name, params in offers:
+        for factory in factories or ():
+            if factory.name != name:
+                continue
+            try:
+                answer, extension = factory.process_request_params(params, accepted)
+            except NegotiationError:
+                continue
+            if _uses_rsv1_twice(extension, accepted):
+                continue
+            answers.append((name, answer))
+            accepted.append(extension)
+            break
+    return (build_extension(answers) if answers else None), accepted
+
+
+# Client
+
+
+def generate_key() -> str:
+    """A fresh value of ``Sec-WebSocket-Key`` (RFC 6455, section 4.1)."""
+    return binascii.b2a_base64(environment.random_bytes(16), newline=False).decode()
+
+
+def build_request(
+    uri: WebSocketURI,
+    key: str,
+    *,
+    origin: Origin | None = None,
+    extensions: Sequence[Any] | None = None,
+    subprotocols: Sequence[Subprotocol] | None = None,
+) -> Request:
+    """The request that opens a connection (RFC 6455, section 4.1).
+
+    Args:
+        uri: where to.
+        key: as `generate_key` gives it.
+        origin: value of ``Origin``, if any.
+        extensions: each a `ClientExtensionFactory`, most wanted first.
+        subprotocols: all different, most wanted first.
+
+    Raises:
+        ValueError: a subprotocol is not a token, or is repeated.
+        InvalidHeader: a value can't travel in a header.
+    """
+    headers = Headers(Host=build_host(uri.host, uri.port, uri.secure))
+    if uri.user_info is not None:
+        headers["Authorization"] = build_authorization_basic(*uri.user_info)
+    if origin is not None:
+        headers["Origin"] = origin
+    headers["Upgrade"] = "websocket"
+    headers["Connection"] = "Upgrade"
+    headers["Sec-WebSocket-Key"] = key
+    headers[_VERSION] = "13"
+    if extensions:
+        headers["Sec-WebSocket-Extensions"] = build_extension(
+            [(factory.name, factory.get_request_params()) for factory in extensions]
+        )
+    if subprotocols:
+        validate_subprotocols(subprotocols)
+        if len(set(subprotocols)) != len(subprotocols):
+            raise ValueError("a subprotocol is repeated")
+        headers["Sec-WebSocket-Protocol"] = build_subprotocol(subprotocols)
+    return Request(uri.resource_name, headers)
+
+
+def check_upgrade_response(response: Response, key: str) -> None:
+    """Check the response to a request that had `key` (RFC 6455, section 4.1).
+
+    Raises:
+        InvalidStatus: the server did not switch protocols.
+        InvalidUpgrade: it switched to something else.
+        InvalidHeader: ``Sec-WebSocket-Accept`` is missing, repeated or wrong.
+    """
+    if response.status_code != 101:
+        raise InvalidStatus(response)
+    index = response.headers._index
+    _check_upgrade(index)
+    upgrade = _single(index, "Upgrade")
+    if upgrade.lower() != "websocket":  # one in a list will do in requests only
+        raise InvalidUpgrade("Upgrade", upgrade)
+    accept = _single(index, "Sec-WebSocket-Accept")
+    if accept != accept_key(key):
+        raise InvalidHeaderValue("Sec-WebSocket-Accept", accept)
+
+
+def agreed_extensions(headers: Headers, factories: Sequence[Any] | None) -> list[Any]:
+    """The extensions that a response names, in its order.
+
+    Args:
+        headers: headers of the response.
+        factories: each a `ClientExtensionFactory`: what was offered.
+
+    Raises:
+        InvalidHeaderFormat: the response is malformed.
+        NegotiationError: it names what was not offered, or can't be accepted.
+    """
+    value = _joined(headers._index, "sec-websocket-extensions")
+    accepted: list[Any] = []
+    if value is None:
+        return accepted
+    for answer in parse_extension(value):
+        extension = _agreed_extension(answer, factories or (), accepted)
+        if _uses_rsv1_twice(extension, accepted):
+            raise NegotiationError("two extensions use RSV1")
+        accepted.append(extension)
+    return accepted
+
+
+def agreed_subprotocol(
+    headers: Headers, offered: Sequence[Subprotocol] | None
+) -> Subprotocol | None:
+    """The subprotocol that a response names; None if it names none.
+
+    Raises:
+        InvalidHeader: it names several, or is malformed.
+        NegotiationError: it names one that was not offered.
+    """
+    subprotocols = offered_subprotocols(headers)
+    if not subprotocols:
+        return None
+    if len(subprotocols) > 1:
+        raise InvalidHeaderValue(
+            "Sec-WebSocket-Protocol", build_subprotocol(subprotocols)
+        )
+    if not offered or subprotocols[0] not in offered:
+        raise NegotiationError("answer has a subprotocol that was not offered")
+    return subprotocols[0]
+
+
+def _agreed_extension(
+    answer: ExtensionHeader, factories: Sequence[Any], accepted: list[Any]
+) -> Any:
+    name, params = answer
+    error = NegotiationError("answer has an extension that was not offered")
+    for factory in factories:
+        if factory.name == name:
+            try:
+                return factory.process_response_params(params, accepted)
+            except NegotiationError as exc:
+                error = exc
+    raise error
+
+
+# Both sides
+
+
+def _joined(index: Index, key: str) -> str | None:
+    """A list field; its lines are one list (RFC 9110, section 5.3)."""
+    value = index.get(key)
+    return ", ".join(value) if isinstance(value, list) else value
+
+
+def _single(index: Index, name: str) -> str:
+    """A field that must occur once, without whitespace around its value."""
+    value = index.get(name.lower())
+    if value is None:
+        raise InvalidHeader(name)
+    if isinstance(value, list):
+        raise _repeated(name)
+    return value.strip(" \t")
+
+
+def _repeated(name: str) -> InvalidHeader:
+    return InvalidHeader(name, "it is repeated")
+
+
+def _check_upgrade(index: Index) -> None:
+    """Check ``Upgrade`` and ``Connection``, as the grammar reads them."""
+    upgrade = index.get("upgrade")
+    if not isinstance(upgrade, str) or upgrade not in _UPGRADES:
+        _check_member(index, "Upgrade", "websocket", parse_upgrade)
+    connection = index.get("connection")
+    if not isinstance(connection, str) or connection not in _CONNECTIONS:
+        _check_member(index, "Connection", "upgrade", parse_connection)
+
+
+def _check_member(
+    index: Index, name: str, member: str, parse: Callable[[str], Sequence[str]]
+) -> None:
+    value = _joined(index, name.lower())
+    members = parse(value) if value else []
+    if not any(found.lower() == member for found in members):
+        raise InvalidUpgrade(name, value)
+
+
+def _check_protocol(protocol: str) -> None:
+    """Accept HTTP/1.1 and what else may follow in 1.x.
+
+    A server ignores ``Upgrade`` in HTTP/1.0 (RFC 9110, section 7.8), so such a request
+    is no upgrade, and the client is told that it needs one.
+    """
+    major, _, minor = protocol.partition(".")
+    if major != "HTTP/1" or minor not in set("123456789"):
+        exc = InvalidProtocol(protocol)
+        if protocol == "HTTP/1.0":
+            exc.status = InvalidUpgrade.status
+        raise exc
+
+
+def _check_host(index: Index, hosts: Iterable[str] | None) -> None:
+    """RFC 9112, section 3.2."""
+    host = index.get("host")
+    if not isinstance(host, str) or not is_host(host):
+        host = _single(index, "Host")
+        if not is_host(host):
+            raise InvalidHeaderValue("Host", host)
+    if hosts is not None:
+        host = host.lower()
+        name, colon, port = host.rpartition(":")
+        if not colon or not (port.isdigit() or not port):
+            name = host
+        if not any(entry.lower() in (host, name) for entry in hosts):
+            raise InvalidHeaderValue("Host", host)
+
+
+def _check_no_body(index: Index) -> None:
+    """Refuse what would be read as frames afterwards (RFC 9110, section 7.8)."""
+    if "transfer-encoding" in index or index["content-length"] != "0":
+        raise InvalidMessage("request for an upgrade announces a body")
+
+
+def _check_key(index: Index) -> str:
+    key = _single(index, "Sec-WebSocket-Key")
+    if not _is_key(key):
+        raise InvalidHeaderValue("Sec-WebSocket-Key", key)
+    return key
+
+
+def _check_version(index: Index) -> None:
+    version = _single(index, _VERSION)
+    if version != "13":
+        raise InvalidHeaderValue(_VERSION, version)
+
+
+def _is_key(key: str) -> bool:
+    """Whether it is Base64 of 16 bytes: 22 characters of its alphabet and "=="."""
+    if len(key) != 24 or not key.endswith("=="):
+        return False
+    try:
+        # Characters outside of the alphabet don't count, so there would be less.
+        return len(binascii.a2b_base64(key)) == 16
+    except ValueError:
+        return False
+
+
+def _is_acceptable(
+    origin: str | None, origins: Sequence[str | re.Pattern[str] | None]
+) -> bool:
+    if origin is None:
+        return None in origins
+    # Lower-casing other than ASCII could make two different origins equal.
+    lower = origin.lower() if origin.isascii() else origin
+    for accepted in origins:
+        if isinstance(accepted, str):
+            if lower == (accepted.lower() if accepted.isascii() else accepted):
+                return True
+        elif accepted is not None and accepted.fullmatch(lower) is not None:
+            return True
+    return False
+
+
+def _uses_rsv1_twice(extension: Any, accepted: Sequence[Any]) -> bool:
+    """RFC 7692, section 5. Extensions say so by an attribute ``rsv1``."""
+    if not getattr(extension, "rsv1", False):
+        return False
+    return any(getattr(other, "rsv1", False) for other in accepted)

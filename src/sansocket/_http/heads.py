@@ -1,0 +1,226 @@
+"""Heads of HTTP/1.1 messages: a start line, headers, an empty line (RFC 9112).
+
+Strict: what could be read in two ways is refused. A line ends with CRLF, never with
+LF alone; no line of a request is folded, and those of a response are unfolded; no space
+stands before a colon; there are no control characters. One empty line is skipped
+before a message.
+
+There is a fast way for a head that arrives whole and is beyond doubt, and a slow way,
+line by line, for all else. The fast way refuses nothing but a start line: at any other
+doubt it leaves the bytes to the slow way. Thus the outcome does not depend on how the
+bytes are cut up.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .._native import kernels
+from ..datastructures import (
+    Headers,
+    _from_wire,
+    add_to_index,
+    is_token,
+    read_fields,
+)
+from ..exceptions import (
+    HeaderLineTooLong,
+    InvalidHeaderValue,
+    InvalidMessage,
+    SecurityError,
+    TooManyHeaders,
+    shown,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SIZE = re.compile(r"[0-9]{1,18}")
+
+
+class HeadParser:
+    """What requests and responses share: a start line, headers, an empty line.
+
+    Sizes are in bytes and don't count the CRLF of a line.
+    """
+
+    def _begin_head(
+        self,
+        max_start_line: int,
+        max_header_line: int,
+        max_headers: int,
+        max_head_size: int,
+    ) -> None:
+        self._max_start_line = max_start_line
+        self._max_header_line = max_header_line
+        self._max_headers = max_headers
+        self._max_head_size = max_head_size
+        # A head up to this size can't have a line over a limit.
+        safe = max_start_line if max_start_line < max_header_line else max_header_line
+        self._safe_size = safe if safe < max_head_size else max_head_size
+        self.rest = b""  # what came behind the message, once it is complete
+        self._start: Any = None  # what the start line was parsed to
+        self._unfolds = False  # whether a line may go on in the next one
+        # Line by line only.
+        self._slow = False  # a head is under way
+        self._started = False  # its start line is complete
+        self._skipped = False  # an empty line was skipped before it
+        self._buffer = bytearray()
+
+    # What differs
+
+    def _parse_start(self, line: str) -> Any:
+        """Parse a start line; it has no control character but HTAB."""
+        raise NotImplementedError
+
+    def _start_line_too_long(self, limit: int) -> SecurityError:
+        raise NotImplementedError
+
+    # A head that is there as a whole
+
+    def _read_whole(self, data: bytes) -> Headers | None:
+        """Read a head that is beyond doubt; None if it isn't."""
+        end = data.find(b"\r\n\r\n")
+        if end < 0 or end > self._safe_size:
+            return None
+        lines = _split_lines(data, end)
+        if lines is None or len(lines) > self._max_headers + 1 or not lines[0]:
+            return None
+        start = lines.pop(0)
+        headers = read_fields(lines)
+        if headers is not None:
+            self._start = self._parse_start(start)
+            self.rest = data[end + 4 :]
+        return headers
+
+    # Line by line
+
+    def _begin(self) -> None:
+        self._slow = True
+        self._buffer = bytearray()
+        self._searched = 0  # bytes of the buffer that are known to have no LF
+        self._started = False
+        self._skipped = False
+        self._room = self._max_head_size  # bytes that it may still have
+        self._pairs: list[tuple[str, str]] = []
+        self._index: dict[str, str | list[str]] = {}
+        self._field_size = 0  # bytes of the latest header, in all its lines
+        self._folds: list[str] = []  # lines that go on with it
+
+    def _read_lines(self, data: bytes) -> Headers | None:
+        """Read on; None if the head isn't complete yet."""
+        if not self._slow:
+            self._begin()
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        end = buffer.find(b"\n", self._searched)
+        while end >= 0:
+            line = bytes(buffer[start:end])
+            start = end + 1
+            if self._line(line):
+                self.rest = bytes(buffer[start:])
+                self._slow = False
+                return _from_wire(self._pairs, self._index)
+            end = buffer.find(b"\n", start)
+        del buffer[:start]
+        self._searched = len(buffer)
+        size = len(buffer) - buffer.endswith(b"\r")
+        self._check_size(size, buffer.startswith((b" ", b"\t")))
+        return None
+
+    def _line(self, line: bytes) -> bool:
+        """Take a line without its LF. True if it ends the head."""
+        size = len(line) - line.endswith(b"\r")
+        folded = line.startswith((b" ", b"\t"))
+        self._check_size(size, folded)
+        if size == len(line):
+            raise InvalidMessage("line ends with LF alone")
+        self._room -= size
+        if kernels.controls(line, size):
+            raise InvalidMessage("control character in a line")
+        text = line[:size].decode("latin-1")
+        if self._started:
+            if folded:
+                self._folded_line(text)
+                return False
+            self._unfold()
+            self._field_size = size
+            if not text:
+                return True
+            self._header_line(text)
+        elif text or self._skipped:
+            self._start = self._parse_start(text)
+            self._started = True
+        else:
+            self._skipped = True
+        return False
+
+    def _check_size(self, size: int, folded: bool) -> None:
+        """Refuse a line, which may be incomplete, as soon as it is too long; one that
+        is folded counts as a whole."""
+        limit = self._max_header_line if self._started else self._max_start_line
+        room = limit - self._field_size if folded else limit
+        if size <= room and size <= self._room:
+            return
+        if room > self._room:
+            limit = self._max_head_size
+            raise TooManyHeaders(f"message head exceeds {limit} bytes")
+        if self._started:
+            raise HeaderLineTooLong(f"header line exceeds {limit} bytes")
+        raise self._start_line_too_long(limit)
+
+    def _header_line(self, line: str) -> None:
+        if len(self._pairs) == self._max_headers:
+            raise TooManyHeaders(f"message has more than {self._max_headers} headers")
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise InvalidMessage(f"header line has no colon: {shown(line)}")
+        if not is_token(name):
+            raise InvalidMessage(f"header name is not a token: {shown(name)}")
+        value = value.strip(" \t")
+        key = name.lower()
+        add_to_index(self._index, key, value)
+        self._pairs.append((name, value))
+        if key == "content-length" and not self._unfolds:  # nor is it a response
+            self._check_content_length()
+
+    def _folded_line(self, line: str) -> None:
+        """Take a line that goes on with the header before it."""
+        if not self._unfolds or not self._pairs:
+            raise InvalidMessage("header line begins with a space")
+        self._folds.append(line.strip(" \t"))
+        self._field_size += len(line)
+
+    def _unfold(self) -> None:
+        """Add the lines that went on with a header (RFC 9112, section 5.2)."""
+        if not self._folds:
+            return
+        name, value = self._pairs.pop()
+        value = " ".join([value, *self._folds]).strip(" \t")
+        self._folds = []
+        self._pairs.append((name, value))
+        key = name.lower()
+        known = self._index[key]
+        if isinstance(known, str):
+            self._index[key] = value
+        else:
+            known[-1] = value
+
+    def _check_content_length(self) -> None:
+        """Refuse a length that is not one number (RFC 9112, section 6.3)."""
+        value = self._index["content-length"]
+        if not isinstance(value, str):
+            raise InvalidHeaderValue("Content-Length", ", ".join(value))
+        if _SIZE.fullmatch(value) is None:
+            raise InvalidHeaderValue("Content-Length", value)
+
+
+def _split_lines(data: bytes, end: int) -> list[str] | None:
+    """Lines of ``data[:end]``; None if there is a control character in any."""
+    lines = str(data[:end], "latin-1").split("\r\n")
+    # If there are no more CR and LF than that, all of them are in pairs.
+    if kernels.controls(data, end) != 2 * (len(lines) - 1):
+        return None
+    return lines

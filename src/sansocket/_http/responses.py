@@ -1,0 +1,105 @@
+"""Answers to an opening handshake: the one that accepts, and those that refuse."""
+
+from __future__ import annotations
+
+from ..datastructures import Headers, _from_wire, is_field_value
+from ..exceptions import InvalidHandshake, InvalidHeader, InvalidHeaderValue
+from ..http11 import Response
+from .bodies import has_content
+from .date import http_date
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TypeAlias
+
+    from ..typing import StatusLike
+
+    Index: TypeAlias = dict[str, str | list[str]]
+
+__all__ = ["accept_response", "reject_response", "rejection"]
+
+_VERSION = "Sec-WebSocket-Version"
+
+
+def accept_response(
+    accept: str, extensions: str | None = None, subprotocol: str | None = None
+) -> Response:
+    """The response that accepts a request (RFC 6455, section 4.2.2).
+
+    Args:
+        accept: what `accept_key` makes of the client's key.
+        extensions: value of ``Sec-WebSocket-Extensions``, if any.
+        subprotocol: the one agreed on, if any.
+    """
+    date = http_date()
+    pairs = [
+        ("Date", date),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accept),
+    ]
+    index: Index = {
+        "date": date,
+        "upgrade": "websocket",
+        "connection": "Upgrade",
+        "sec-websocket-accept": accept,
+    }
+    if extensions is not None:
+        if not is_field_value(extensions):
+            raise InvalidHeaderValue("Sec-WebSocket-Extensions", extensions)
+        pairs.append(("Sec-WebSocket-Extensions", extensions))
+        index["sec-websocket-extensions"] = extensions
+    headers = _from_wire(pairs, index)
+    if subprotocol is not None:
+        headers["Sec-WebSocket-Protocol"] = subprotocol
+    return Response(101, "Switching Protocols", headers)
+
+
+def reject_response(
+    status: StatusLike,
+    text: str,
+    extra_headers: Iterable[tuple[str, str]] = (),
+    connection: str = "close",
+) -> Response:
+    """A plain-text response that refuses; without the text where the status forbids
+    a body.
+
+    Raises:
+        ValueError: `status` is not known.
+    """
+    from http import HTTPStatus
+
+    status = HTTPStatus(status)
+    pairs = [("Date", http_date()), ("Connection", connection)]
+    body = b""
+    if status == 205:
+        pairs.append(("Content-Length", "0"))
+    elif has_content(status):
+        body = text.encode()
+        pairs.append(("Content-Length", str(len(body))))
+        pairs.append(("Content-Type", "text/plain; charset=utf-8"))
+    headers = Headers([*pairs, *extra_headers])
+    return Response(status.value, status.phrase, headers, body)
+
+
+def rejection(exc: BaseException) -> Response:
+    """The response that fits what went wrong with a request.
+
+    An exception that isn't an `InvalidHandshake` is a bug on this side; its text
+    is not sent.
+    """
+    if not isinstance(exc, InvalidHandshake):
+        return reject_response(500, "The server failed; see its log.\n")
+    extra: list[tuple[str, str]] = []
+    connection = "close"
+    if exc.status == 405:
+        extra.append(("Allow", "GET"))
+    elif exc.status == 426:
+        extra.append(("Upgrade", "websocket"))
+        # RFC 9110, section 7.8: wherever Upgrade is sent.
+        connection = "Upgrade, close"
+    if isinstance(exc, InvalidHeader) and exc.name.lower() == _VERSION.lower():
+        extra.append((_VERSION, "13"))
+    text = f"No WebSocket connection: {exc}.\n"
+    return reject_response(exc.status, text, extra, connection)

@@ -1,0 +1,1 @@
+"""What is written twice: in C, through Cython, and in Python."""

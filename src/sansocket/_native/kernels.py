@@ -1,0 +1,300 @@
+"""The loops over payload bytes: masking, UTF-8, growing and building payloads.
+
+This module is the one that is written twice. Compiled, ``kernels.pyx`` takes its
+place, with the same names on C types; what is here runs where no compiler was.
+Both forms pass the same tests, ``tests/core/test__kernels.py``.
+
+The state of a UTF-8 check is an int: 0 at the border of a character, the bytes of
+the unfinished sequence in network order inside one, and -1 once it is invalid.
+"""
+
+from __future__ import annotations
+
+import os
+from _codecs import utf_8_decode
+
+from .. import environment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..typing import BytesLike
+
+COMPILED = False
+
+_KEYS = 1024  # masking keys fetched from the random source at a time
+
+_to_int = int.from_bytes
+_WORDS = 2048  # so many 32-bit words go through one integer
+_ONES = sum(1 << 32 * i for i in range(_WORDS))  # times a key: the key repeated
+_FEW_ONES = [_ONES >> 32 * (_WORDS - count) for count in range(65)]
+_ALL_BYTES = bytes(range(256))
+_BYTES = [bytes((byte,)) for byte in range(256)]
+_tables: dict[int, bytes] = {}  # by byte of a key: what it makes of each byte
+
+
+def mask(data: BytesLike, key: bytes) -> bytes:
+    """XOR ``data`` with the 4 bytes of ``key`` (RFC 6455, section 5.3)."""
+    size = len(data)
+    if size > 4 * _WORDS:
+        target = bytearray(data)
+        _mask_in_place(target, key)
+        return bytes(target)
+    number = _to_int(data, "little") ^ _repeat(key, size)
+    return number.to_bytes(size, "little")
+
+
+def _repeat(key: bytes, size: int) -> int:
+    """``size`` bytes of the key over and over, as one number."""
+    words = (size + 3) // 4
+    ones = _FEW_ONES[words] if words <= 64 else _ONES >> 32 * (_WORDS - words)
+    number = _to_int(key, "little") * ones
+    return number & (1 << 8 * size) - 1 if size % 4 else number
+
+
+def _mask_in_place(target: bytearray, key: bytes) -> None:
+    """The same byte by byte of the key, which is faster for much data."""
+    for i, byte in enumerate(key):
+        if byte not in _tables:
+            _tables[byte] = mask(_ALL_BYTES, bytes([byte] * 4))
+        target[i::4] = target[i::4].translate(_tables[byte])
+
+
+def take(data: bytes, start: int, length: int, masked: bool) -> bytes:
+    """Copy a payload out of a read; its key, if any, stands right before it."""
+    payload = data[start : start + length]
+    return mask(payload, data[start - 4 : start]) if masked else payload
+
+
+def start_of(buffer: bytes | bytearray, size: int) -> bytes:
+    """Copy the first bytes of a buffer."""
+    return bytes(memoryview(buffer)[:size])
+
+
+blank = object.__new__
+"""Make an instance without ``__init__``, of a class that makes no cycles: compiled,
+it is hidden from the cycle collector, which many frames in a row would wake."""
+
+
+def uint64(data: bytes, start: int) -> int:
+    """The 64-bit unsigned number in network order at ``start``."""
+    return int.from_bytes(data[start : start + 8], "big")
+
+
+def utf8(state: int, data: bytes, start: int, stop: int) -> int:
+    """Check ``data[start:stop]`` as the next part of a text; return the new state.
+
+    Invalid input is seen at the first impossible byte (RFC 3629, section 4).
+    """
+    chunk = data if stop - start == len(data) else data[start:stop]
+    if state:
+        chunk = state.to_bytes((state.bit_length() + 7) // 8, "big") + chunk
+    try:
+        used = utf_8_decode(chunk, "strict", False)[1]
+    except UnicodeDecodeError:
+        return -1
+    rest = chunk[used:]
+    if rest[:1] == b"\xed" and rest[1:] >= b"\xa0":
+        return -1  # a surrogate, which the codec refuses at its last byte only
+    return int.from_bytes(rest, "big")
+
+
+_NO_CONTROLS = bytes(b for b in range(256) if b == 0x09 or (b >= 0x20 and b != 0x7F))
+
+
+def controls(data: bytes, stop: int) -> int:
+    """How many bytes of ``data[:stop]`` are control characters other than HTAB."""
+    return len(data[:stop].translate(None, _NO_CONTROLS))
+
+
+class TextReader:
+    """Base of what reads text: it owns the state of the check."""
+
+    _utf8: int
+
+    def _take_text(self, data: bytes, start: int, length: int, masked: bool) -> bytes:
+        """``take`` a payload and check it as the next part of the text."""
+        payload = take(data, start, length, masked)
+        if self._utf8 or not payload.isascii():
+            self._utf8 = utf8(self._utf8, payload, 0, length)
+        return payload
+
+
+class Payload:
+    """A payload that is still arriving.
+
+    Its memory follows the bytes that came, not the length that was announced.
+
+    Args:
+        length: announced length in bytes.
+        key: masking key, or empty for a payload that is not masked.
+        text: whether to check the payload as it arrives.
+        state: of the text before it.
+
+    Attributes:
+        missing: bytes that are still to come.
+        state: of the text as far as it came.
+
+    """
+
+    __slots__ = (
+        *("_buffer", "_key", "_repeated", "_repeated_for", "_text"),
+        *("missing", "state"),
+    )
+
+    def __init__(self, length: int, key: bytes, text: bool, state: int) -> None:
+        self.missing = length
+        self.state = state
+        self._key = key
+        self._repeated = 0  # the key as `_repeat` gives it, and for which place
+        self._repeated_for = (0, 0)
+        self._text = text
+        self._buffer = bytearray()  # text without its mask, else as it came
+
+    def feed(self, data: bytes, start: int, stop: int) -> int:
+        """Take what belongs to the payload; return the position behind it."""
+        size = stop - start
+        if size > self.missing:
+            size = self.missing
+        self._take(data if size == len(data) else data[start : start + size])
+        return start + size
+
+    def add(self, data: bytes | bytearray, size: int) -> bool:
+        """Take the first bytes of data, which lie inside of the payload. False, and
+        nothing is taken, if they might not, or if compiled there is no room for them
+        yet."""
+        if size >= self.missing:
+            return False
+        if size != 1:
+            self._take(bytes(data) if size == len(data) else start_of(data, size))
+            return True
+        byte, state, missing = data[0], self.state, self.missing - 1
+        buffer = self._buffer
+        if self._text:
+            if self._key:
+                byte ^= self._key[len(buffer) & 3]
+            if byte > 0x7F or state:
+                state = utf8(state, bytes((byte,)), 0, 1)
+        buffer.append(byte)
+        self.state, self.missing = state, missing
+        return True
+
+    def _unmask(self, data: bytes) -> bytes:
+        """What ``mask`` does, but quicker for many reads of one size."""
+        size, turn = len(data), len(self._buffer) & 3
+        if size > 4 * _WORDS:
+            return mask(data, self._key[turn:] + self._key[:turn])
+        if self._repeated_for != (size, turn):
+            self._repeated = _repeat(self._key[turn:] + self._key[:turn], size)
+            self._repeated_for = (size, turn)
+        return (_to_int(data, "little") ^ self._repeated).to_bytes(size, "little")
+
+    def _take(self, data: bytes) -> None:
+        state, missing = self.state, self.missing - len(data)
+        if self._text:
+            if self._key:
+                data = self._unmask(data)
+            if state or not data.isascii():
+                state = utf8(state, data, 0, len(data))
+        self._buffer += data  # from here on nothing takes memory
+        self.state, self.missing = state, missing
+
+    def cut(self) -> bytes:
+        """What came so far, which is no part of the payload any more."""
+        turn = len(self._buffer) & 3
+        data = self.finish()
+        self._key = self._key[turn:] + self._key[:turn]
+        self._repeated_for = (0, 0)
+        return data
+
+    def finish(self) -> bytes:
+        """The payload as far as it came; the object is used up."""
+        buffer, self._buffer = self._buffer, bytearray()
+        if self._key and not self._text:
+            if len(buffer) <= 4 * _WORDS:
+                return mask(buffer, self._key)
+            _mask_in_place(buffer, self._key)
+        return bytes(buffer)
+
+
+def arriving(
+    data: bytes, start: int, length: int, masked: bool, text: bool, state: int
+) -> Payload:
+    """A payload of which nothing has come yet; its key, if any, stands before
+    ``start`` in the read."""
+    key = data[start - 4 : start] if masked else b""
+    return Payload(length, key, text, state)
+
+
+def as_bytes(data: BytesLike) -> bytes:
+    """``data`` as an immutable copy, or itself if it is that already.
+
+    Lengths count bytes, whatever the item size of the buffer.
+
+    Raises:
+        TypeError: if ``data`` is no buffer.
+        BufferError: if it is not contiguous.
+
+    """
+    if type(data) is bytes:
+        return data
+    try:
+        view = memoryview(data)
+    except TypeError:
+        kind = type(data).__name__
+        raise TypeError(f"a bytes-like object is required, not {kind!r}") from None
+    if not view.c_contiguous:
+        raise BufferError("a payload must be a contiguous buffer")
+    return view.tobytes()
+
+
+def header(first: int, length: int, masked: bool) -> bytes:
+    """A frame header without its key, the length in its shortest form."""
+    bit = 0x80 if masked else 0
+    if length < 126:
+        return _BYTES[first] + _BYTES[bit | length]
+    if length < 65536:
+        high, low = _BYTES[length >> 8], _BYTES[length & 0xFF]
+        return _BYTES[first] + _BYTES[bit | 126] + high + low
+    return _BYTES[first] + _BYTES[bit | 127] + length.to_bytes(8, "big")
+
+
+def frame(first: int, data: BytesLike, masked: bool) -> bytes:
+    """A frame, ready to be written, whose first byte is ``first``.
+
+    A masked frame takes a fresh key. ``data`` is copied, and may be reused.
+    """
+    payload = data if type(data) is bytes else as_bytes(data)
+    size = len(payload)
+    if not masked:
+        if size < 126:
+            return _BYTES[first] + _BYTES[size] + payload
+        return header(first, size, False) + payload
+    key = next(_keys, None) or masking_key()
+    return header(first, size, True) + key + mask(payload, key)
+
+
+_keys: Iterator[bytes] = iter(())
+
+
+def masking_key() -> bytes:
+    """Four fresh random bytes (RFC 6455, section 10.3)."""
+    global _keys
+    key = next(_keys, None)
+    while key is None:
+        batch = environment.random_bytes(4 * _KEYS)
+        _keys = iter([batch[i : i + 4] for i in range(0, 4 * _KEYS, 4)])
+        key = next(_keys, None)
+    return key
+
+
+def forget_keys() -> None:
+    """Drop the keys fetched ahead: in a forked child, which must not share them
+    with its parent, and after ``environment.random_bytes`` was replaced."""
+    global _keys
+    _keys = iter(())
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch
+    os.register_at_fork(after_in_child=forget_keys)

@@ -1,0 +1,1 @@
+"""Frames: reading and writing them, and the rules of their headers."""
