@@ -52,6 +52,7 @@ cdef class Link:
     cdef uint64_t _flushed
     cdef int _streak
     cdef double _wrote_at
+    cdef bint _hears
     cdef bint _reads
     cdef bint _peeks
     cdef bint _writing_paused

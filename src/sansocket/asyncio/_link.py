@@ -172,6 +172,7 @@ class Link:
         self._sent = self._flushed = self.protocol._bytes_sent
         self._streak = 0  # messages received since the receiver last waited
         self._wrote_at = -NEVER  # when a message was last written at once
+        self._hears = False  # whether bytes came since the last write
         self._reads = True  # whether the transport reads
         self._peeks = False  # whether it does so for one read only
         self._writing_paused = False  # because the peer does not read
@@ -224,6 +225,7 @@ class Link:
         self._now = self._clock()
         self._turn.sent = 0
         self._peeks = False
+        self._hears = True
         self.session.receive_from(self._buffer, nbytes, self._now)
         self._hand_over()
 
@@ -232,6 +234,7 @@ class Link:
         self._now = self._clock()
         self._turn.sent = 0
         self._peeks = False
+        self._hears = True
         self.session.receive_data(data, self._now)
         self._hand_over()
 
@@ -477,9 +480,14 @@ class Link:
     def _is_cut_off(self) -> bool:
         """Whether nothing can be written any more, as the connection is about to be
         lost. TLS of asyncio does not tell; it drops what is written, and warns."""
-        if self._cut_off or self.transport.is_closing():
+        if self._cut_off:
             return True
         tls = self._tls
+        if tls is None and self._hears:
+            self._hears = False
+            return False
+        if self.transport.is_closing():
+            return True
         if tls is None:
             return False
         carrier = tls._transport
