@@ -102,8 +102,12 @@ class Outbox:
     ) -> None:
         if self._fragmented is not None and self.protocol._state == _OPEN:
             raise ConcurrencyError("a fragmented message is being sent")
-        as_text = isinstance(message, str) if text is None else text
-        data = payload_of(message)
+        if type(message) is bytes:  # the shortest way for the usual kind
+            as_text, data = False, message
+        else:
+            as_text, data = isinstance(message, str), payload_of(message)
+        if text is not None:
+            as_text = text
         self.protocol._send_data(0x1 if as_text else 0x2, data, True, compress)
 
 
@@ -135,6 +139,8 @@ def payload_of(message: str | BytesLike) -> BytesLike:
     """What travels of a message: text as UTF-8, bytes as they are."""
     if isinstance(message, str):
         return message.encode()
+    if type(message) is bytes:
+        return message
     if not isinstance(message, (bytes, bytearray, memoryview)):
         kind = type(message).__name__
         raise TypeError(f"message must be str or bytes-like, not {kind}")

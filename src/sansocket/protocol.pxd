@@ -5,7 +5,7 @@ from ._status cimport ConnectionStatus
 from .frames cimport Frame
 
 cdef int _OPEN, _CLOSING, _CLOSED
-cdef int _HELD
+cdef int _HELD, _NOTHING
 cdef int _HEAD, _HOLD, _FRAMES, _DISCARD
 cdef tuple _STATES
 
@@ -25,6 +25,7 @@ cdef class Protocol(ConnectionStatus):
     @cython.locals(payload=kernels.Payload)
     cdef bint _add(self, object data, Py_ssize_t size) except -1
     cdef object _pull(self)
+    cdef bint _pull_data(self) except -1
     cdef object _take(self, bytes fresh)
     cdef object _read_frames(self, Py_ssize_t limit)
     cdef object _receive_control(self, Frame frame)

@@ -30,7 +30,7 @@ from ._base.mirrored import names_from_elsewhere
 from ._base.values import PROTOCOL_NUMBERS, RULES, check_numbers
 from ._native import kernels
 from ._status import ConnectionStatus
-from ._wire.reader import text_error
+from ._wire.reader import NOTHING, text_error
 from ._wire.writer import HELD, SEND_EOF, STATES, to_state
 from .exceptions import PayloadTooBig, ProtocolError
 from .extensions.permessage_deflate import PerMessageDeflate
@@ -65,6 +65,7 @@ _OPEN, _CLOSING, _CLOSED = range(1, 4)
 _STATES = STATES
 _HELD = HELD
 _HEAD, _HOLD, _FRAMES, _DISCARD = HEAD, HOLD, FRAMES, DISCARD
+_NOTHING = NOTHING
 _MAX_HELD = 65536  # bytes kept until the handshake is decided
 
 
@@ -338,6 +339,23 @@ class Protocol(ConnectionStatus):
             if not self._events:
                 self._check_held()
         return self._events.pop(0) if self._events else None
+
+    def _pull_data(self) -> bool:
+        """Read on, for a session, until there is a data frame, which is in ``_got``, or
+        an event, which ``_pull`` gives.
+
+        Returns:
+            Whether it is a data frame.
+
+        """
+        self._got = _NOTHING
+        if self._phase == _FRAMES and self._pos < len(self._data) and not self._events:
+            self._pulls = True
+            try:
+                self._read_frames(1)
+            finally:
+                self._pulls = False
+        return self._got != _NOTHING
 
     def _take(self, fresh: bytes) -> None:
         """Put bytes where they belong; a handshake message is read at once."""

@@ -5,6 +5,7 @@ from ._inbox cimport Inbox
 from ._liveness cimport Liveness
 from ._outbox cimport Outbox
 from .frames cimport Frame
+from .protocol cimport Protocol
 
 cdef double _NEVER, _LOOK_AHEAD, _BODY_WAIT
 cdef Py_ssize_t _MOST_UNREAD
@@ -47,7 +48,7 @@ cdef class Session(Outbox):
     cdef _resume(self, double now)
     cdef _read_one(self, double now)
     cdef _look_ahead(self, double now)
-    @cython.locals(frame=Frame, opcode=int, data=bytes)
+    @cython.locals(protocol=Protocol, frame=Frame, opcode=int, data=bytes)
     cdef bint _read_frame(self, double now) except -1
     cdef _read_end(self, double now)
     @cython.locals(state=int)

@@ -457,7 +457,12 @@ class Session(Outbox):
         self.reading = False
 
     def _read_frame(self, now: float) -> bool:
-        event = self.protocol._pull()
+        protocol = self.protocol
+        if protocol._pull_data():
+            self._inbox.add(protocol._got, protocol._got_data, protocol._got_fin)
+            protocol._got_data = b""
+            return True
+        event = protocol._pull()
         if event is None:
             return False
         if isinstance(event, Frame):

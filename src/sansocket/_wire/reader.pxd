@@ -7,7 +7,7 @@ from ..extensions.permessage_deflate cimport PerMessageDeflate
 
 cdef int _PLAIN, _DEFLATE, _CUSTOM
 cdef int _WHOLE, _DEFLATED
-cdef int _FRAMES
+cdef int _FRAMES, _NOTHING
 cdef uint64_t _NO_LIMIT, _HUGE
 cdef tuple _FIRST_BYTES, _OPCODES
 
@@ -25,6 +25,10 @@ cdef class FrameParser(kernels.TextReader):
     cdef public bint debug
     cdef public bint validate_utf8
     cdef list _events
+    cdef bint _pulls
+    cdef int _got
+    cdef bytes _got_data
+    cdef bint _got_fin
     cdef int _phase
     cdef bint _client
     cdef bint _own_recv_frame

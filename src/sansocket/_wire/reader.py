@@ -9,6 +9,7 @@ Rules of this path:
   the application gets. One that is not waits in ``_payload``, unmasked and, if it
   is text, checked as far as it came. Control frames wait until they are whole.
 * ``_parse(1)`` pulls a single frame, for callers that want no more than that.
+* A session gets data in ``_got``, and no ``Frame`` is made for it: see ``_pulls``.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from ..extensions.base import Extension
     from ..frames import Frame
 
+NOTHING = -1  # instead of the opcode of a data frame
+
 # The compiled form keeps these as C values, which imported names cannot be.
 _PLAIN, _DEFLATE, _CUSTOM = PLAIN, DEFLATE, CUSTOM
 _WHOLE, _DEFLATED = WHOLE, DEFLATED
@@ -47,6 +50,7 @@ _NO_LIMIT = NO_LIMIT
 _HUGE = 1 << 62
 _FIRST_BYTES = FIRST_BYTES
 _FRAMES = FRAMES
+_NOTHING = NOTHING
 _KNOWN_OPCODES: dict[int, Any] = {int(opcode): opcode for opcode in Opcode}
 _OPCODES: tuple[Any, ...] = tuple([_KNOWN_OPCODES.get(n) for n in range(16)])
 
@@ -74,6 +78,10 @@ class FrameParser(kernels.TextReader):
         self._client = False
         self._own_recv_frame = False
         self._events: list[Any] = []
+        self._pulls = False  # whether a session is reading, which wants no Frame
+        self._got = _NOTHING  # opcode of the data frame that it gets
+        self._got_data = b""
+        self._got_fin = False
         self._phase = _FRAMES
         self._data = b""  # what is not parsed yet, from _pos on
         self._pos = 0
@@ -218,11 +226,16 @@ class FrameParser(kernels.TextReader):
                         payload = kernels.take(data, start, length, masked)
                     self._frames_received += 1
                     self._messages_received += 1
-                    frame = frames.new_frame(_OPCODES[opcode], payload, True)
                     if self._own_recv_frame or self.debug:
+                        frame = frames.new_frame(_OPCODES[opcode], payload, True)
                         self.recv_frame(frame)
                         changed = True
+                    elif self._pulls:
+                        self._got = opcode
+                        self._got_data = payload
+                        self._got_fin = True
                     else:
+                        frame = frames.new_frame(_OPCODES[opcode], payload, True)
                         self._events.append(frame)
                     continue
                 if opcode & 0x8:
@@ -311,6 +324,12 @@ class FrameParser(kernels.TextReader):
                     payload = self._inflate(payload, fin)
                 if fin:
                     self._end_message()
+                if self._pulls and not (self._own_recv_frame or self.debug):
+                    self._got = first & 0x0F
+                    self._got_data = payload
+                    self._got_fin = fin
+                    self._frames_received += 1
+                    return
             frame = frames.new_frame(_OPCODES[first & 0x0F], payload, fin)
         self._frames_received += 1
         if self._own_recv_frame or self.debug:
