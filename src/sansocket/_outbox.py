@@ -102,13 +102,13 @@ class Outbox:
     ) -> None:
         if self._fragmented is not None and self.protocol._state == _OPEN:
             raise ConcurrencyError("a fragmented message is being sent")
-        if type(message) is bytes:  # the shortest way for the usual kind
-            as_text, data = False, message
-        else:
-            as_text, data = isinstance(message, str), payload_of(message)
+        as_text = False
+        if type(message) is not bytes:  # the usual kind takes the shortest way
+            as_text = isinstance(message, str)
+            message = payload_of(message)
         if text is not None:
             as_text = text
-        self.protocol._send_data(0x1 if as_text else 0x2, data, True, compress)
+        self.protocol._send_data(0x1 if as_text else 0x2, message, True, compress)
 
 
 def broadcast(

@@ -29,7 +29,7 @@ cdef class Protocol(ConnectionStatus):
     cdef object _take(self, bytes fresh)
     cdef object _read_frames(self, Py_ssize_t limit)
     cdef object _receive_control(self, Frame frame)
-    cdef object _receive_close(self, object close)
+    cdef object _receive_close(self, object close, bytes data)
     cdef object _set_state(self, int state)
     cdef object _finish_input(self)
     cdef object _send_close(self, object close, bytes payload)

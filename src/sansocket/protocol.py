@@ -412,15 +412,15 @@ class Protocol(ConnectionStatus):
         if opcode == 0x9:
             self._answer_ping(data)
         elif opcode == 0x8:
-            self._receive_close(Close.parse(data))
+            self._receive_close(Close.parse(data), data)
         self._events.append(frame)
 
-    def _receive_close(self, close: Close) -> None:
+    def _receive_close(self, close: Close, data: bytes) -> None:
         """Complete or answer the closing handshake (RFC 6455, section 5.5.1)."""
         first = self.close_sent is None
         if first and not self.eof_sent:
             reply = answer(close, self.side)
-            self._send_close(reply, b"" if reply.code == 1005 else reply.serialize())
+            self._send_close(reply, data if reply is close else reply.serialize())
         self.close_rcvd = close
         if self.close_sent is not None:
             self.close_rcvd_then_sent = first

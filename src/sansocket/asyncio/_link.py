@@ -637,8 +637,12 @@ class Link:
 
     def _log(self, text: str, *values: Any) -> None:
         """Log what is of interest, unless nobody wants to know."""
-        if self.protocol.logger.isEnabledFor(logging.INFO):
+        if self._logs():
             self.logger.info(text, *values)
+
+    def _logs(self) -> bool:
+        """Whether what is of interest gets logged."""
+        return self.protocol.logger.isEnabledFor(logging.INFO)
 
 
 def _ignore(connection: Link, message: object) -> None:

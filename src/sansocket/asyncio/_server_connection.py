@@ -119,6 +119,8 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             self._log("opening handshake failed: %s", exc or "connection lost")
 
     def _log_end(self) -> None:
+        if not self._logs():
+            return
         exc = self.session.close_exc
         if isinstance(exc, ConnectionClosedOK):
             self._log("connection closed: %s", self.close_code)
