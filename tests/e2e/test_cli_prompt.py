@@ -57,7 +57,7 @@ def plainly(tmp_path: Path, start: Start) -> Start:
 
 
 def greeting(url: str) -> str:
-    return f"connected to {url} with permessage-deflate; /help lists commands"
+    return f"connected to {url} with permessage-deflate; type /help for commands"
 
 
 def test_prompt(served: Server, start: Start) -> None:
@@ -78,8 +78,8 @@ def test_prompt(served: Server, start: Start) -> None:
         terminal.type("/help" + ENTER)
         terminal.wait_for_part("/hex 00 ff ...  ")
         for wrong, told in (
-            ("/sing", "'/sing' is no command: /help lists them"),
-            ("/hex 0", "'0' is not hexadecimal: /hex 00 ff"),
+            ("/sing", "'/sing' is not a command: type /help for a list"),
+            ("/hex 0", "'0' is not hexadecimal: write /hex 00 ff"),
             ("/close now", "'now' is not a close code: give 1000, or 3000 to 4999"),
         ):
             terminal.type(wrong + ENTER)
@@ -162,8 +162,8 @@ def test_sec_40_what_a_peer_sends_cannot_drive_the_terminal(
 @pytest.mark.parametrize(
     ("message", "shown"),
     [
-        ("é" * 20_000, " ... 20000 characters in all"),
-        (bytes(1000), " ... 1000 bytes in all"),
+        ("é" * 20_000, " ... 20000 characters in total"),
+        (bytes(1000), " ... 1000 bytes in total"),
     ],
 )
 def test_long_messages_are_cut(
@@ -225,7 +225,7 @@ def test_log_lines_stand_above_the_prompt(start: Start, served: Server) -> None:
 def test_without_the_extra(plainly: Start, served: Server, key: str) -> None:
     url = served.url
     with plainly(url) as terminal:
-        terminal.wait_for("pip install 'sansocket[cli]' gives colours and editing")
+        terminal.wait_for("pip install 'sansocket[cli]' adds colors and line editing")
         terminal.wait_for(greeting(url))
         terminal.type("hello" + ENTER)
         terminal.wait_for("< hello")
