@@ -54,7 +54,6 @@ def target_of(request: Request, root_path: str) -> dict[str, Any]:
     Args:
         request: a request.
         root_path: where the application is mounted.
-
     """
     raw_path, _, query = request.path.partition("?")
     return {
@@ -108,7 +107,6 @@ def chosen_subprotocol(event: Event, offered: Sequence[str]) -> Subprotocol | No
         InvalidHeaderValue: if it cannot be one.
         RuntimeError: if there are several, or it is not among those offered: a
             client would have to fail the connection (RFC 6455, section 4.1).
-
     """
     chosen = {event["subprotocol"]} if event.get("subprotocol") else set()
     for name, value in map(_text, event.get("headers", ())):
@@ -134,7 +132,6 @@ def disconnect(close: Close | None) -> Event:
 
     Args:
         close: the close frame that tells most; ``None`` if there was none.
-
     """
     code, reason = (1006, "") if close is None else (close.code, close.reason)
     return {"type": "websocket.disconnect", "code": code, "reason": reason}
@@ -156,7 +153,6 @@ class Denial:
 
     Raises:
         RuntimeError: if the status is none that denies.
-
     """
 
     def __init__(self, event: Event, defaults: RawHeaders) -> None:
@@ -186,7 +182,6 @@ class Denial:
 
         Raises:
             RuntimeError: if the body is longer than announced, or ends before.
-
         """
         head = b"" if self._begun else self._begin()
         if self._bodiless:

@@ -70,7 +70,6 @@ class ClientProtocol(Protocol):
         key: value of ``Sec-WebSocket-Key``, fresh for this connection.
         subprotocol: the one agreed on, or ``None``.
         handshake_exc: why the opening handshake failed, or ``None``.
-
     """
 
     __slots__ = (
@@ -134,7 +133,6 @@ class ClientProtocol(Protocol):
 
         Raises:
             ValueError: if a subprotocol is not a token.
-
         """
         return handshake.build_request(
             self.uri,
@@ -150,7 +148,6 @@ class ClientProtocol(Protocol):
         Raises:
             InvalidState: if the handshake is over.
             InvalidHeader: if the request could not travel as it stands.
-
         """
         if self.state is not CONNECTING or self.eof_sent:
             raise InvalidState("the handshake is over already")
@@ -172,7 +169,6 @@ class ClientProtocol(Protocol):
 
         Raises:
             InvalidHandshake: if the server refused, or its answer is not valid.
-
         """
         handshake.check_upgrade_response(response, self.key)
         self.extensions = self.process_extensions(response.headers)
@@ -183,7 +179,6 @@ class ClientProtocol(Protocol):
 
         Raises:
             InvalidHandshake: if one was not offered or cannot be accepted.
-
         """
         return handshake.agreed_extensions(headers, self.available_extensions)
 
@@ -192,7 +187,6 @@ class ClientProtocol(Protocol):
 
         Raises:
             InvalidHandshake: if it was not offered.
-
         """
         return handshake.agreed_subprotocol(headers, self.available_subprotocols)
 

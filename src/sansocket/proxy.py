@@ -51,8 +51,8 @@ class Proxy(Value):
         scheme: ``http``, ``https``, ``socks4``, ``socks4a``, ``socks5`` or
             ``socks5h``. With ``socks4a`` and ``socks5h`` the proxy looks up names.
         host: host name in lower-case ASCII, or an IP address without brackets.
-        port: always an int, even if it's the default.
-        username: None, as `password`, if the URL has no user information.
+        port: always an int, even if it is the default.
+        username: None, as ``password``, if the URL has no user information.
         password: not shown in the representation.
     """
 
@@ -94,7 +94,7 @@ def parse_proxy(proxy: str) -> Proxy:
     """Split the URL of a proxy into its parts.
 
     Raises:
-        InvalidProxy: `proxy` is not valid.
+        InvalidProxy: ``proxy`` is not valid.
     """
     scheme, separator, rest = proxy.partition("://")
     scheme = scheme.lower()
@@ -148,13 +148,13 @@ def get_proxy(uri: WebSocketURI) -> str | None:
     if "://" not in proxy:
         proxy = f"http://{proxy}"
     if kind == "socks" and proxy.startswith("http://"):
-        # Systems name a SOCKS proxy so, and HTTP can't be meant.
+        # Systems name a SOCKS proxy so, and HTTP cannot be meant.
         return f"socks5h://{proxy[7:]}"
     return proxy
 
 
 def _is_listed(uri: WebSocketURI, no_proxy: str) -> bool:
-    """Whether `no_proxy` lists the host of a URI."""
+    """Whether ``no_proxy`` lists the host of a URI."""
     host = uri.host.removesuffix(".")
     block = _block(host)
     for entry in no_proxy.lower().replace(",", " ").split():
@@ -231,7 +231,7 @@ def prepare_connect_request(
 class Tunnel:
     """The answer of a proxy that was asked for a tunnel.
 
-    Feed it until it is `decided`; if `exc` is None then, the tunnel is open.
+    Feed it until it is ``decided``; if ``exc`` is None then, the tunnel is open.
 
     Args:
         max_status_line: largest status line.
@@ -239,7 +239,7 @@ class Tunnel:
         max_headers: largest number of header lines.
         max_head_size: largest sum of all lines.
 
-    Sizes are in bytes and don't count line ends.
+    Sizes are in bytes and do not count line ends.
 
     Attributes:
         response: the final response, once it came; without its body.
@@ -283,7 +283,7 @@ class Tunnel:
         if not 200 <= response.status_code < 300:
             self.exc = InvalidProxyStatus(response)
         elif self._parser.rest:
-            # The server can't have spoken yet: it waits for the client's first bytes.
+            # The server cannot have spoken yet: it waits for the client's first bytes.
             self._fail("the proxy sent more than its response", None)
 
     def receive_eof(self) -> None:

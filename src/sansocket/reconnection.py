@@ -69,7 +69,7 @@ def backoff(
 ) -> Generator[float, None, None]:
     """Delays between attempts to connect, in seconds; they never end.
 
-    The first is random, so that clients that lost a server at once don't come back
+    The first is random, so that clients that lost a server at once do not come back
     at once (RFC 6455, section 7.2.3); the others grow.
 
     Args:

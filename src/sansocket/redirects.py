@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["is_same_origin", "redirected", "without_credentials"]
 
-# Others, such as 304, name no other place, or it isn't safe to follow them.
+# Others, such as 304, name no other place, or it is not safe to follow them.
 REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
@@ -29,7 +29,7 @@ _SCHEME = re.compile(r"^http(?=s?://)", re.IGNORECASE)
 
 
 def redirected(uri: WebSocketURI, response: Response) -> WebSocketURI | None:
-    """Where a response redirects to; None if it doesn't.
+    """Where a response redirects to; None if it does not.
 
     User information stays only if the origin is the same. ``http`` and ``https`` in
     ``Location`` stand for ``ws`` and ``wss``.

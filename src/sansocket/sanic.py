@@ -70,7 +70,6 @@ class WebSocketProtocol(sanics.WebSocketProtocol):
         Raises:
             SanicException: if the request is refused.
             RequestCancelled: if the client is gone already.
-
         """
         if request.transport is None or request.transport.is_closing():
             raise RequestCancelled  # the event loop would never tell the connection
@@ -130,7 +129,6 @@ class SanicConnection(Connection, asyncio.BufferedProtocol):
             request: the request that Sanic read.
             response: the response that accepts it.
             data: what came behind the request; it is emptied.
-
         """
         transport: Any = request.transport
         _ = request.protocol  # is found by the transport once, and has to stay Sanic's
@@ -158,7 +156,6 @@ class Websocket:
 
     Args:
         connection: what carries the messages.
-
     """
 
     def __init__(self, connection: SanicConnection) -> None:
@@ -202,7 +199,6 @@ class Websocket:
             CancelledError: if the peer closes the connection while this waits.
             WebsocketClosed: if it was closed before, and all messages were received.
             ServerError: if another task is receiving.
-
         """
         if timeout is not None and timeout <= 0:
             await asyncio.sleep(0)  # who asks again and again must not stop all others
@@ -228,7 +224,6 @@ class Websocket:
         Raises:
             WebsocketClosed: if the connection is closed and all were received.
             ServerError: if another task is receiving.
-
         """
         messages: list[Data] = []
         while len(messages) < max_recv:
@@ -247,7 +242,6 @@ class Websocket:
             CancelledError: if the connection is closed before the message ends.
             WebsocketClosed: if it was closed before.
             ServerError: if another task is receiving.
-
         """
         self._check_receiving()
         try:
@@ -275,7 +269,6 @@ class Websocket:
         Raises:
             WebsocketClosed: if the connection is closed, or being closed.
             TypeError: if the message is of another type.
-
         """
         self._check_open()
         try:
@@ -294,13 +287,12 @@ class Websocket:
 
         Returns:
             An awaitable that gives the latency in seconds once the pong came, and is
-            cancelled if the connection is lost before.
+            canceled if the connection is lost before.
 
         Raises:
             WebsocketClosed: if the connection is closed, or being closed.
             ValueError: if a ping with this payload has no answer yet.
             ProtocolError: if the payload is too long.
-
         """
         self._check_open()
         try:
@@ -317,7 +309,6 @@ class Websocket:
 
         Raises:
             ProtocolError: if the payload is too long.
-
         """
         if self._connection.state is OPEN:
             await self._connection.pong(data)
@@ -333,7 +324,6 @@ class Websocket:
 
         Raises:
             ProtocolError: if the code may not be sent, or the reason is too long.
-
         """
         if code == 1006:
             self.fail_connection(code)
@@ -350,7 +340,6 @@ class Websocket:
         Args:
             code: close code; 1006 drops the connection without a word.
             reason: text for developers, up to 123 bytes as UTF-8.
-
         """
         if code == 1006:
             self._connection.transport.abort()
@@ -363,7 +352,6 @@ class Websocket:
 
         Args:
             timeout: seconds to wait at most; ``None`` for no limit.
-
         """
         try:
             await within(timeout, self._connection.wait_closed())
@@ -405,7 +393,7 @@ def to_request(request: SanicRequest) -> Request:
 
 
 def cancelled_on_error(waiter: asyncio.Future[float]) -> asyncio.Future[float]:
-    """Make a future with the result of another, cancelled where that raises."""
+    """Make a future with the result of another, canceled where that raises."""
     future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
     def finish(waiter: asyncio.Future[float]) -> None:

@@ -61,7 +61,6 @@ class ServerProtocol(Protocol):
         origin: value of ``Origin`` in the accepted request, or ``None``.
         subprotocol: the one agreed on, or ``None``.
         handshake_exc: why the opening handshake failed, or ``None``.
-
     """
 
     def __init__(
@@ -160,7 +159,6 @@ class ServerProtocol(Protocol):
 
         Args:
             selector: its ``select_subprotocol``.
-
         """
         head = self._head
         assert head is not None
@@ -196,7 +194,6 @@ class ServerProtocol(Protocol):
 
         Args:
             request: from ``events_received()``, or from any HTTP parser.
-
         """
         try:
             self._method = request.method
@@ -219,7 +216,6 @@ class ServerProtocol(Protocol):
 
         Raises:
             InvalidHandshake: if the request has to be refused.
-
         """
         key = handshake.check_upgrade_request(request, self.hosts)
         headers = request.headers
@@ -233,7 +229,6 @@ class ServerProtocol(Protocol):
 
         Raises:
             InvalidOrigin: if it is not acceptable.
-
         """
         return handshake.check_origin(headers, self.origins)
 
@@ -248,7 +243,6 @@ class ServerProtocol(Protocol):
 
         Raises:
             InvalidHandshake: if the offer is malformed.
-
         """
         return handshake.negotiate_extensions(headers, self.available_extensions)
 
@@ -258,7 +252,6 @@ class ServerProtocol(Protocol):
         Raises:
             InvalidHandshake: if the offer is malformed, or none is in common.
             ValueError: if the one that was selected was not offered.
-
         """
         offered = handshake.offered_subprotocols(headers)
         subprotocol = self.select_subprotocol(offered)
@@ -280,7 +273,6 @@ class ServerProtocol(Protocol):
 
         Raises:
             NegotiationError: to refuse the handshake with HTTP 400.
-
         """
         if self._selector is not None:
             return self._selector(self, subprotocols)
@@ -294,7 +286,6 @@ class ServerProtocol(Protocol):
         Args:
             status: HTTP status.
             text: body, to be encoded as UTF-8.
-
         """
         return self._bodiless(responses.reject_response(status, text))
 
@@ -309,7 +300,6 @@ class ServerProtocol(Protocol):
             InvalidState: if the handshake was decided already.
             InvalidHeader: if the response could not travel as it stands; nothing
                 is sent then.
-
         """
         if self.state != CONNECTING or self.eof_sent:
             raise InvalidState("the handshake has been answered already")

@@ -112,7 +112,6 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
     Raises:
         TypeError: if one of these is of a wrong type; for a subclass when it is made.
         ValueError: if it has a wrong value.
-
     """
 
     protocol: ServerProtocol
@@ -342,7 +341,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         return {"type": "websocket.receive", "bytes": message}
 
     def _next_turn(self) -> None:
-        """Let another task receive; one of them will, whichever are cancelled."""
+        """Let another task receive; one of them will, whichever are canceled."""
         for waiter in self._turns:
             if not waiter.done():
                 waiter.set_result(None)

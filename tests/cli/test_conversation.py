@@ -112,7 +112,7 @@ def test_a_signal_cuts_off_what_is_being_closed(endings: Endings, script: Any) -
             return await task
 
     assert asyncio.run(main()) == 143
-    assert terminal.told[1:] == ["closed with 1000 (OK), which nobody answered"]
+    assert terminal.told[1:] == ["closed with 1000 (OK); the peer did not answer"]
 
 
 def test_a_signal_while_a_line_waits_to_be_sent(endings: Endings, script: Any) -> None:

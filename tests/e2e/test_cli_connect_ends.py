@@ -79,7 +79,7 @@ def test_status_of_a_lost_connection(answer: Begin) -> None:
         peer.socket.shutdown(socket.SHUT_RDWR)
 
     found, line = status(answer(handler), "--wait", "none")
-    assert (found, line) == (4, "connection lost, no close frame either way")
+    assert (found, line) == (4, "connection lost: no close frame sent or received")
 
 
 def test_status_of_a_violation(answer: Begin) -> None:
@@ -269,7 +269,7 @@ def test_a_second_signal_does_not_wait(mute: str) -> None:
 
 def test_a_server_that_does_not_close(mute: str) -> None:
     found, line = status(mute, "--wait", "0", "--close-timeout", "0.1")
-    assert (found, line) == (4, "closed with 1000 (OK), which nobody answered")
+    assert (found, line) == (4, "closed with 1000 (OK); the peer did not answer")
 
 
 def test_ping(served: Server) -> None:

@@ -58,7 +58,6 @@ class Close:
     Attributes:
         code: close code; 1005 stands for a close frame without one.
         reason: text for developers, never for end users (RFC 6455, section 5.5.1).
-
     """
 
     __slots__ = ("code", "reason")
@@ -94,7 +93,6 @@ class Close:
         Raises:
             ProtocolError: if it is cut short, or its code may not travel.
             InvalidUTF8: if the reason is not text.
-
         """
         if not data:
             return cls(CloseCode.NO_STATUS_RCVD, "")
@@ -114,7 +112,6 @@ class Close:
         Raises:
             ProtocolError: if the code may not travel, or the reason is over 123
                 bytes or cannot be UTF-8.
-
         """
         self.check()
         try:

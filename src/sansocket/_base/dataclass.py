@@ -1,4 +1,4 @@
-"""What makes a hand-written class work with :mod:`dataclasses`, at no import cost.
+"""What makes a hand-written class work with :mod:``dataclasses``, at no import cost.
 
 ``dataclasses`` imports ``inspect``, which is too much to load for a server that
 never asks. A class with these attributes answers ``fields()``, ``replace()``,
@@ -25,7 +25,7 @@ class LazyFields:
     """Descriptor for ``__dataclass_fields__``, built when first read.
 
     The keywords are the arguments of the constructor, in order, each with its
-    default or with `REQUIRED`.
+    default or with ``REQUIRED``.
     """
 
     def __init__(self, **defaults: Any) -> None:

@@ -48,7 +48,6 @@ def names_from_elsewhere(module: str) -> Callable[[str], Any]:
 
     Args:
         module: its ``__name__``.
-
     """
     package = __name__.partition(".")[0]
     own = module.removeprefix(f"{package}.")

@@ -94,7 +94,6 @@ def check(rules: Mapping[str, Rule], **options: object) -> None:
     Raises:
         TypeError: if one is of a wrong type.
         ValueError: if one has a wrong value.
-
     """
     for name, value in options.items():
         rules[name](name, value)
@@ -117,7 +116,6 @@ def with_compression(
     Raises:
         TypeError: if the compression is no ``str``, or the extensions are no list.
         ValueError: if another compression is wanted.
-
     """
     if rule is not None:
         rule("extensions", extensions)
@@ -151,7 +149,6 @@ def check_names(
 
     Raises:
         TypeError: if there is another one; a name that may be meant is suggested.
-
     """
     for name in sorted({*given} - {*handed_on}):
         text = f"{called}() got an unexpected keyword argument {name!r}"
@@ -186,7 +183,6 @@ def check_function(name: str, value: object, arguments: Sequence[str]) -> None:
 
     Raises:
         TypeError: if it cannot.
-
     """
     described = f"a function of {', '.join(arguments) or 'nothing'}"
     if not callable(value):
@@ -262,7 +258,6 @@ def check_handler(name: str, handler: object, arguments: Iterable[str] = ()) -> 
 
     Raises:
         TypeError: if it is none.
-
     """
     described = f"a coroutine function of {', '.join(['connection', *arguments])}"
     if not callable(handler):
@@ -326,7 +321,6 @@ def awaitable(handler: object, result: Any) -> Any:
 
     Raises:
         NotAwaitable: if it cannot be.
-
     """
     if inspect.isawaitable(result):
         return result
@@ -349,7 +343,6 @@ def check_class(value: object, base: type, arguments: Sequence[str]) -> None:
 
     Raises:
         TypeError: if it is none.
-
     """
     name = "create_connection"
     allowed = f"a subclass of {base.__name__}, or a function that gives an instance"
@@ -372,7 +365,6 @@ def check_callbacks(kind: type) -> None:
 
     Raises:
         TypeError: if one cannot be called, or would have to be awaited.
-
     """
     for name, rule in CALLBACK_RULES.items():
         rule(f"{kind.__qualname__}.{name}", getattr(kind, name, None))
@@ -383,7 +375,6 @@ def check_connection(made: Any, base: type) -> None:
 
     Raises:
         TypeError: if it is no connection, or was not set up.
-
     """
     if not isinstance(made, base):
         refuse("what create_connection gives", f"a {base.__name__}", made, TypeError)
@@ -405,7 +396,6 @@ def check_response(name: str, response: Any) -> None:
 
     Raises:
         TypeError: if it is no response, or has a field of a wrong type.
-
     """
     if not isinstance(response, Response):
         kind = type(response).__name__

@@ -66,7 +66,6 @@ def check_numbers(names: tuple[str, ...], *values: object) -> None:
     Raises:
         TypeError: if one is of a wrong type.
         ValueError: if one has a wrong value.
-
     """
     try:
         _check_once(names, *values)
@@ -185,7 +184,6 @@ def queue_marks(max_queue: object) -> Marks:
     Raises:
         TypeError: if it is of a wrong type.
         ValueError: if a number is negative, or the lower one above the upper one.
-
     """
     if type(max_queue) is int:
         return _known_queue_marks(max_queue)
@@ -214,7 +212,6 @@ def write_marks(write_limit: object) -> tuple[int, int]:
     Raises:
         TypeError: if it is of a wrong type.
         ValueError: if a number is negative, or the lower one above the upper one.
-
     """
     if type(write_limit) is int:
         return _known_write_marks(write_limit)
@@ -292,7 +289,6 @@ def check_list(name: str, members: str, value: object) -> Any:
 
     Raises:
         TypeError: if it is no list.
-
     """
     if value is None:
         return ()

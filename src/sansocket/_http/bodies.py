@@ -44,7 +44,7 @@ def sends_body(status: int, method: str | None = None) -> bool:
     """Whether there may be something in the body of a response that is sent: not so
     with 205 (RFC 9110, section 15.3.6), whose body a recipient has to read.
 
-    Arguments are those of `has_content`.
+    Arguments are those of ``has_content``.
     """
     return status != 205 and has_content(status, method)
 
@@ -56,7 +56,7 @@ def has_length(status: int, method: str | None = None) -> bool:
     8.6). In any other ``Content-Length`` and ``Transfer-Encoding`` must not be sent,
     and mean nothing if they are.
 
-    Arguments are those of `has_content`.
+    Arguments are those of ``has_content``.
     """
     if method == "CONNECT" and 200 <= status < 300:
         return False
@@ -106,7 +106,7 @@ def _sized_body(value: str, max_body: int) -> Body:
 
 
 class Body:
-    """A body of `size` bytes.
+    """A body of ``size`` bytes.
 
     Attributes:
         data: what has arrived of it.
@@ -136,7 +136,7 @@ class Body:
 
 
 class _EndlessBody(Body):
-    """A body that lasts until the end of the stream; up to `size` bytes are kept."""
+    """A body that lasts until the end of the stream; up to ``size`` bytes are kept."""
 
     ends_with_stream = True
 
@@ -149,7 +149,7 @@ class _EndlessBody(Body):
 
 
 class _ChunkedBody(Body):
-    """A body in chunks (RFC 9112, section 7.1); up to `size` bytes are kept."""
+    """A body in chunks (RFC 9112, section 7.1); up to ``size`` bytes are kept."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)

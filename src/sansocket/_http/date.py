@@ -16,7 +16,7 @@ _date = (-1, "")  # second and its text; replaced as one, so that threads can sh
 
 
 def http_date() -> str:
-    """The time of `environment.wall_clock`, as HTTP writes it."""
+    """The time of ``environment.wall_clock``, as HTTP writes it."""
     global _date
     now = int(environment.wall_clock())
     second, text = _date

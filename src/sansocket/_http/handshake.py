@@ -1,7 +1,7 @@
 """Rules of the opening handshake (RFC 6455, section 4), for both sides.
 
 Functions of requests, responses and headers; they keep no state. What a request
-or a response does wrong raises a subclass of `InvalidHandshake`, whose ``status``
+or a response does wrong raises a subclass of ``InvalidHandshake``, whose ``status``
 is the HTTP status to answer with.
 """
 
@@ -156,7 +156,7 @@ def offered_subprotocols(headers: Headers) -> list[Subprotocol]:
 def select_subprotocol(
     supported: Sequence[Subprotocol] | None, offered: Sequence[Subprotocol]
 ) -> Subprotocol | None:
-    """First of `supported` that is among `offered`; None if none are supported.
+    """First of ``supported`` that is among ``offered``; None if none are supported.
 
     Raises:
         NegotiationError: some are supported, but none of those is offered.
@@ -180,7 +180,7 @@ def negotiate_extensions(
 
     Args:
         headers: headers of the request.
-        factories: each a `ServerExtensionFactory`.
+        factories: each a ``ServerExtensionFactory``.
 
     Returns:
         Value of ``Sec-WebSocket-Extensions`` in the response, None if it has none;
@@ -231,14 +231,14 @@ def build_request(
 
     Args:
         uri: where to.
-        key: as `generate_key` gives it.
+        key: as ``generate_key`` gives it.
         origin: value of ``Origin``, if any.
-        extensions: each a `ClientExtensionFactory`, most wanted first.
+        extensions: each a ``ClientExtensionFactory``, most wanted first.
         subprotocols: all different, most wanted first.
 
     Raises:
         ValueError: a subprotocol is not a token, or is repeated.
-        InvalidHeader: a value can't travel in a header.
+        InvalidHeader: a value cannot travel in a header.
     """
     headers = Headers(Host=build_host(uri.host, uri.port, uri.secure))
     if uri.user_info is not None:
@@ -262,7 +262,7 @@ def build_request(
 
 
 def check_upgrade_response(response: Response, key: str) -> None:
-    """Check the response to a request that had `key` (RFC 6455, section 4.1).
+    """Check the response to a request that had ``key`` (RFC 6455, section 4.1).
 
     Raises:
         InvalidStatus: the server did not switch protocols.
@@ -286,11 +286,11 @@ def agreed_extensions(headers: Headers, factories: Sequence[Any] | None) -> list
 
     Args:
         headers: headers of the response.
-        factories: each a `ClientExtensionFactory`: what was offered.
+        factories: each a ``ClientExtensionFactory``: what was offered.
 
     Raises:
         InvalidHeaderFormat: the response is malformed.
-        NegotiationError: it names what was not offered, or can't be accepted.
+        NegotiationError: it names what was not offered, or cannot be accepted.
     """
     value = _joined(headers._index, "sec-websocket-extensions")
     accepted: list[Any] = []
@@ -435,7 +435,7 @@ def _is_key(key: str) -> bool:
     if len(key) != 24 or not key.endswith("=="):
         return False
     try:
-        # Characters outside of the alphabet don't count, so there would be less.
+        # Characters outside of the alphabet do not count, so there would be less.
         return len(binascii.a2b_base64(key)) == 16
     except ValueError:
         return False

@@ -42,7 +42,7 @@ _SIZE = re.compile(r"[0-9]{1,18}")
 class HeadParser:
     """What requests and responses share: a start line, headers, an empty line.
 
-    Sizes are in bytes and don't count the CRLF of a line.
+    Sizes are in bytes and do not count the CRLF of a line.
     """
 
     def _begin_head(
@@ -56,7 +56,7 @@ class HeadParser:
         self._max_header_line = max_header_line
         self._max_headers = max_headers
         self._max_head_size = max_head_size
-        # A head up to this size can't have a line over a limit.
+        # A head up to this size cannot have a line over a limit.
         safe = max_start_line if max_start_line < max_header_line else max_header_line
         self._safe_size = safe if safe < max_head_size else max_head_size
         self.rest = b""  # what came behind the message, once it is complete
@@ -80,7 +80,7 @@ class HeadParser:
     # A head that is there as a whole
 
     def _read_whole(self, data: bytes) -> Headers | None:
-        """Read a head that is beyond doubt; None if it isn't."""
+        """Read a head that is beyond doubt; None if it is not."""
         end = data.find(b"\r\n\r\n")
         if end < 0 or end > self._safe_size:
             return None
@@ -109,7 +109,7 @@ class HeadParser:
         self._folds: list[str] = []  # lines that go on with it
 
     def _read_lines(self, data: bytes) -> Headers | None:
-        """Read on; None if the head isn't complete yet."""
+        """Read on; None if the head is not complete yet."""
         if not self._slow:
             self._begin()
         buffer = self._buffer

@@ -28,7 +28,7 @@ def accept_response(
     """The response that accepts a request (RFC 6455, section 4.2.2).
 
     Args:
-        accept: what `accept_key` makes of the client's key.
+        accept: what ``accept_key`` makes of the client's key.
         extensions: value of ``Sec-WebSocket-Extensions``, if any.
         subprotocol: the one agreed on, if any.
     """
@@ -66,7 +66,7 @@ def reject_response(
     a body.
 
     Raises:
-        ValueError: `status` is not known.
+        ValueError: ``status`` is not known.
     """
     from http import HTTPStatus
 
@@ -86,7 +86,7 @@ def reject_response(
 def rejection(exc: BaseException) -> Response:
     """The response that fits what went wrong with a request.
 
-    An exception that isn't an `InvalidHandshake` is a bug on this side; its text
+    An exception that is not an ``InvalidHandshake`` is a bug on this side; its text
     is not sent.
     """
     if not isinstance(exc, InvalidHandshake):

@@ -135,7 +135,6 @@ class Payload:
     Attributes:
         missing: bytes that are still to come.
         state: of the text as far as it came.
-
     """
 
     __slots__ = (
@@ -235,7 +234,6 @@ def as_bytes(data: BytesLike) -> bytes:
     Raises:
         TypeError: if ``data`` is no buffer.
         BufferError: if it is not contiguous.
-
     """
     if type(data) is bytes:
         return data

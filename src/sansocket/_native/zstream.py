@@ -51,7 +51,6 @@ class Inflater:
             PayloadTooBig: if the result is larger.
             ProtocolError: if the data is not DEFLATE, or if the message ends inside
                 a block.
-
         """
         try:
             payload = self._take(data[:_PIECE], limit, limit)

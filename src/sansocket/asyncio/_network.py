@@ -48,7 +48,6 @@ class Network:
 
     Raises:
         InvalidProxy: if the proxy is not valid.
-
     """
 
     def __init__(
@@ -77,7 +76,6 @@ class Network:
             InvalidURI: if a host is not valid.
             InvalidProxy: if that of the proxy is not.
             ValueError: if the arguments for TLS do not fit.
-
         """
         for name, host in (
             ("its host", uri.host),
@@ -103,7 +101,6 @@ class Network:
 
         Raises:
             ValueError: if they do.
-
         """
         place = next(
             (name for name in PLACES if self._options.get(name) is not None), None
@@ -131,7 +128,6 @@ class Network:
             ProxyError: if the proxy opened no connection.
             ImportError: if the library for SOCKS is missing.
             OSError: if the network fails.
-
         """
         self.check(uri)
         try:
@@ -245,7 +241,6 @@ def to_proxy(proxy: str) -> Proxy:
 
     Raises:
         InvalidProxy: if it is not valid.
-
     """
     return parse_proxy(f"http://{proxy}" if "://" not in proxy else proxy)
 
@@ -270,7 +265,6 @@ async def start_tls(
 
     Raises:
         OSError: if it fails.
-
     """
     options = {**options}
     context: ssl.SSLContext | bool = options.pop("ssl")
@@ -297,7 +291,6 @@ async def connect_socks(
         ImportError: if the library for it is missing.
         ProxyError: if the proxy refused, or its answer is not valid.
         OSError: if the network fails.
-
     """
     try:
         import python_socks

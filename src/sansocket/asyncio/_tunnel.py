@@ -31,7 +31,6 @@ async def open_tunnel(
     Raises:
         ProxyError: if the proxy refused, or its answer is not valid.
         OSError: if the network fails.
-
     """
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_connection(
@@ -97,4 +96,4 @@ class TunnelProtocol(asyncio.BufferedProtocol):
 
     def _fail(self, exc: Exception) -> None:
         self.decided.set_exception(exc)
-        self.decided.exception()  # no word in the log if whoever waited was cancelled
+        self.decided.exception()  # no word in the log if whoever waited was canceled

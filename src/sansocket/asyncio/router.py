@@ -46,7 +46,6 @@ class Router:
         ImportError: if werkzeug is missing.
         TypeError: if an argument is of a wrong type, or a handler surely is no
             coroutine function of what it is called with.
-
     """
 
     def __init__(
@@ -76,12 +75,11 @@ class Router:
                 options.check_handler(name, rule.endpoint, sorted(rule.arguments))
 
     def get_server_name(self, connection: ServerConnection, request: Request) -> str:
-        """Host and maybe port that the client wants to reach; empty if it's not valid.
+        """Host and maybe port that the client wants to reach; empty if it is not valid.
 
         Args:
             connection: the connection.
             request: its request.
-
         """
         if self.server_name is not None:
             return self.server_name
@@ -94,7 +92,6 @@ class Router:
         Args:
             connection: the connection.
             url: where to.
-
         """
         response = connection.respond(302, f"Found at {url}\n")
         response.headers["Location"] = url
@@ -105,7 +102,6 @@ class Router:
 
         Args:
             connection: the connection.
-
         """
         return connection.respond(404, "Not found.\n")
 
@@ -117,7 +113,6 @@ class Router:
         Args:
             connection: the connection.
             request: its request.
-
         """
         server_name = self.get_server_name(connection, request)
         if not server_name:
@@ -141,7 +136,6 @@ class Router:
 
         Args:
             connection: the connection.
-
         """
         handler = connection.handler
         await awaitable(handler, handler(connection, **connection.handler_kwargs))
@@ -181,7 +175,6 @@ def route(
         TypeError: as for ``serve()``, or if a handler surely is no coroutine function
             of what it is called with.
         ValueError: as for ``serve()``.
-
     """
     given = {"create_router": create_router}
     given["process_request"] = kwargs.get("process_request")
@@ -206,7 +199,6 @@ def unix_route(
         url_map: as for ``route()``.
         path: of the socket.
         **kwargs: as for ``route()`` and ``unix_serve()``.
-
     """
     return route(url_map, unix=True, path=path, **kwargs)
 

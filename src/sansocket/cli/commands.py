@@ -56,7 +56,6 @@ def parse_line(line: str) -> Command:
 
     Raises:
         LineError: if it begins with a slash and is not a valid command.
-
     """
     if not line.startswith("/"):
         return Send(line)

@@ -180,7 +180,6 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         CommandError: if the connection cannot be made.
-
     """
     from ..exceptions import InvalidURI
     from ..uri import parse_uri

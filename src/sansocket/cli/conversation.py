@@ -44,7 +44,6 @@ def converse(options: argparse.Namespace) -> int:
 
     Raises:
         CommandError: if the connection cannot be made.
-
     """
     signals = [signal.SIGINT, signal.SIGTERM]
     ending = Ending(options.close_timeout + LAST, signals)
@@ -68,7 +67,6 @@ class Conversation:
         options: options of the command line.
         terminal: source of lines, and destination of messages.
         ending: signals when to stop.
-
     """
 
     connection: ClientConnection
@@ -89,7 +87,6 @@ class Conversation:
 
         Raises:
             CommandError: if the connection cannot be made.
-
         """
         connecting = asyncio.current_task()
 
@@ -140,7 +137,6 @@ class Conversation:
 
         Raises:
             CommandError: if the connection cannot be made.
-
         """
         options = self.options
         arguments: dict[str, Any] = {
@@ -320,7 +316,6 @@ def client_context(options: argparse.Namespace) -> ssl.SSLContext:
 
     Raises:
         CommandError: if the certificates to trust cannot be loaded.
-
     """
     try:
         context = ssl.create_default_context(cafile=options.cafile)

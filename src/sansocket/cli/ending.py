@@ -71,7 +71,6 @@ class Ending:
         status: returns the exit status after a signal, if the deadline has passed.
         clean_up: called before the process ends at its deadline.
         remaining: returns what the process is waiting for; called by another thread.
-
     """
 
     def __init__(
@@ -121,7 +120,6 @@ class Ending:
         Args:
             stop: called for the first signal.
             hurry: called for later signals; each may be called more than once.
-
         """
         self.stop, self.hurry = stop, hurry
         self.loop = asyncio.get_running_loop()
@@ -213,7 +211,6 @@ class Remaining:
         addresses: addresses of their peers: the first few that are known.
         handlers: number of handlers that are running without their connections.
         silent: number of workers that do not answer.
-
     """
 
     connections: int = 0

@@ -40,7 +40,6 @@ def load_handler(name: str) -> Handler:
     Raises:
         CommandError: if it cannot be loaded; if importing the module failed, standard
             error has the traceback.
-
     """
     if name == "echo":
         return echo
@@ -67,7 +66,6 @@ def import_module(name: str) -> Any:
 
     Raises:
         CommandError: if it cannot be imported.
-
     """
     try:
         return importlib.import_module(name)

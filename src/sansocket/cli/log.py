@@ -69,7 +69,6 @@ def set_up_logging(verbosity: int) -> None:
 
     Args:
         verbosity: 0 for problems, 1 for connections, 2 for frames.
-
     """
     handler = logging.StreamHandler()
     handler.setFormatter(

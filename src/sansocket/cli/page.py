@@ -33,7 +33,6 @@ def page_response(request: Request, handler: str) -> Response:
     Args:
         request: request of the browser.
         handler: name of the server's handler, to which the page adapts.
-
     """
     if request.path.partition("?")[0] == "/":
         status, kind = HTTPStatus.OK, "text/html"

@@ -48,7 +48,6 @@ def serve_here(
 
     Raises:
         CommandError: if the server cannot start.
-
     """
     context = load_certificate(settings.certfile, settings.keyfile)
     handler = load_handler(settings.handler)
@@ -63,7 +62,6 @@ def run_loop(main: Coroutine[Any, Any, None], loop: str) -> None:
 
     Raises:
         CommandError: if the loop is not installed.
-
     """
     if loop == "asyncio":
         asyncio.run(main)
@@ -90,7 +88,6 @@ class Process:
         handler: called with each connection.
         context: TLS context, or ``None``.
         ending: signals when to stop.
-
     """
 
     def __init__(

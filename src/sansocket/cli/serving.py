@@ -238,7 +238,6 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         CommandError: if the server cannot start.
-
     """
     if reason := wrong_usage(options):
         options.command.error(reason)

@@ -43,7 +43,6 @@ class Listeners:
 
     Raises:
         CommandError: if the address cannot be used.
-
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -156,7 +155,6 @@ class Listeners:
 
         Raises:
             PathTaken: if the path is in use by something else.
-
         """
         if not hasattr(socket, "AF_UNIX"):
             raise ValueError("this system does not support Unix sockets")
@@ -192,7 +190,6 @@ def bound_like(sock: socket.socket) -> socket.socket:
 
     Raises:
         OSError: if the system cannot.
-
     """
     options = [(socket.SOL_SOCKET, socket.SO_REUSEADDR)]
     options.append((socket.SOL_SOCKET, socket.SO_REUSEPORT))
@@ -216,7 +213,6 @@ def is_abandoned(path: Path) -> bool:
 
     Raises:
         PathTaken: if the path is in use by something else.
-
     """
     try:
         mode = path.lstat().st_mode
@@ -244,7 +240,6 @@ def identity_of(path: Path) -> tuple[int, ...]:
 
     Raises:
         FileNotFoundError: if there is no file.
-
     """
     status = path.lstat()
     return status.st_dev, status.st_ino, status.st_mtime_ns

@@ -52,7 +52,6 @@ def supervise(
 
     Raises:
         CommandError: if the workers cannot start.
-
     """
     if settings.reload:
         require_watchfiles()
@@ -65,7 +64,6 @@ def require_watchfiles() -> None:
 
     Raises:
         CommandError: if it is not.
-
     """
     try:
         import watchfiles  # noqa: F401 - checks only that it exists
@@ -105,7 +103,6 @@ class Supervisor:
 
         Raises:
             CommandError: if the workers cannot start.
-
         """
         self.asked, self.hurried = asyncio.Event(), asyncio.Event()
         self.ending.attach(self.asked.set, self.hurry)
@@ -125,7 +122,6 @@ class Supervisor:
 
         Raises:
             CommandError: if none of the workers can serve.
-
         """
         changed = self.spawn(self.next_change()) if self.settings.reload else None
         self.serves = False
@@ -162,7 +158,6 @@ class Supervisor:
 
         Raises:
             CommandError: if it cannot serve, and no other has since the code changed.
-
         """
         clock = asyncio.get_running_loop().time
         failures = 0
@@ -184,7 +179,6 @@ class Supervisor:
 
         Raises:
             CommandError: as for ``keep()``.
-
         """
         try:
             worker = Worker(self.settings, self.listeners.of_worker(number))

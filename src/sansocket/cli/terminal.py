@@ -63,7 +63,6 @@ class Pipe:
 
     Attributes:
         interactive: whether a person types, so that lines may be commands.
-
     """
 
     interactive = False
@@ -98,7 +97,6 @@ class Pipe:
 
         Raises:
             OSError: if standard input cannot be read.
-
         """
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[bytes | OSError] = asyncio.Queue()
@@ -123,7 +121,6 @@ class Pipe:
 
         Returns:
             Whether that is possible.
-
         """
         if self.interactive or sys.platform == "win32":
             return False
@@ -189,7 +186,6 @@ class Prompt(Terminal):
 
     Raises:
         ImportError: if the extra is not installed.
-
     """
 
     def __init__(self, quiet: bool, history: bool) -> None:

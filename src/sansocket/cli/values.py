@@ -52,7 +52,6 @@ def parse_size(text: str) -> int | None:
 
     Raises:
         argparse.ArgumentTypeError: if the text is anything else.
-
     """
     if text.lower() == "none":
         return None

@@ -53,7 +53,6 @@ class Worker:
 
     Raises:
         OSError: if the system cannot start a process.
-
     """
 
     def __init__(self, settings: Settings, sockets: Sequence[socket.socket]) -> None:

@@ -24,7 +24,6 @@ class Extension:
 
     Attributes:
         name: name of the extension in ``Sec-WebSocket-Extensions``.
-
     """
 
     name = ""
@@ -39,7 +38,6 @@ class Extension:
         Raises:
             PayloadTooBig: if the payload would be larger.
             ProtocolError: if the frame is not valid.
-
         """
         raise NotImplementedError
 
@@ -53,7 +51,6 @@ class ClientExtensionFactory:
 
     Attributes:
         name: name of the extension in ``Sec-WebSocket-Extensions``.
-
     """
 
     name: ExtensionName
@@ -75,7 +72,6 @@ class ClientExtensionFactory:
 
         Raises:
             NegotiationError: if the answer does not fit the offer.
-
         """
         raise NotImplementedError
 
@@ -85,7 +81,6 @@ class ServerExtensionFactory:
 
     Attributes:
         name: name of the extension in ``Sec-WebSocket-Extensions``.
-
     """
 
     name: ExtensionName
@@ -103,7 +98,6 @@ class ServerExtensionFactory:
 
         Raises:
             NegotiationError: to decline the offer.
-
         """
         raise NotImplementedError
 

@@ -1,7 +1,7 @@
 """Parameters of permessage-deflate: what is offered and what is agreed (RFC 7692).
 
 Parameters travel as a list of names and values. Here they are a tuple of four, for
-both sides in the same order, called `Parameters`:
+both sides in the same order, called ``Parameters``:
 
 - ``server_no_context_takeover``: bool,
 - ``client_no_context_takeover``: bool,
@@ -9,12 +9,12 @@ both sides in the same order, called `Parameters`:
 - ``client_max_window_bits``: 8 to 15, True when present without a value, None when
   absent.
 
-What a connection agrees on is `Agreed`: for "remote" (what this side receives) and
+What a connection agrees on is ``Agreed``: for "remote" (what this side receives) and
 "local" (what it sends), whether each message starts with an empty window, and the
 bits of the window: ``(remote_no_context_takeover, local_no_context_takeover,
 remote_max_window_bits, local_max_window_bits)``.
 
-zlib can't compress with a window of 8 bits, only decompress. So a server declines an
+zlib cannot compress with a window of 8 bits, only decompress. So a server declines an
 offer of 8 bits for itself; the client may have others. A client that a server asks for
 8 bits sends its messages as they are, which is allowed for each (RFC 7692, section 6).
 """
@@ -91,7 +91,7 @@ def _check_bits(name: str, bits: int | None, least: int) -> None:
 
 
 def build_parameters(parameters: Parameters) -> list[ExtensionParameter]:
-    """The list that says `parameters`."""
+    """The list that says ``parameters``."""
     server_no_takeover, client_no_takeover, server_bits, client_bits = parameters
     params: list[ExtensionParameter] = []
     if server_no_takeover:
@@ -119,7 +119,7 @@ def parse_parameters(
 
     Raises:
         InvalidParameterName: one is not defined.
-        InvalidParameterValue: one has a value it can't have, or lacks one.
+        InvalidParameterValue: one has a value it cannot have, or lacks one.
         DuplicateParameter: one is repeated.
     """
     found: dict[str, int | bool] = {}
@@ -159,7 +159,7 @@ def accept_offer(
     *,
     require_client_max_window_bits: bool = False,
 ) -> tuple[list[ExtensionParameter], Agreed]:
-    """Answer an offer as a server that is configured with `config`.
+    """Answer an offer as a server that is configured with ``config``.
 
     Returns:
         The parameters of the answer, and what is agreed.
@@ -184,7 +184,7 @@ def _accept_offer(
     client_no_takeover = config[1] or offer[1]
     server_bits = _smaller(config[2], offer[2])
     if server_bits == 8:
-        raise NegotiationError("can't compress with server_max_window_bits=8")
+        raise NegotiationError("cannot compress with server_max_window_bits=8")
     if offer[3] is None:
         # The client did not say that it can limit its window (RFC 7692, 7.1.2.2).
         if require_client_max_window_bits:
@@ -212,7 +212,7 @@ def _smaller(one: int | None, other: int | None) -> int | None:
 
 
 def check_answer(config: Parameters, params: Sequence[ExtensionParameter]) -> Agreed:
-    """Check the answer of a server as a client that offered `config`.
+    """Check the answer of a server as a client that offered ``config``.
 
     Raises:
         NegotiationError: the answer does not fit the offer.

@@ -52,7 +52,7 @@ class PerMessageDeflate(Extension):
         local_no_context_takeover: whether we must.
         remote_max_window_bits: size of the peer's window, 8 to 15.
         local_max_window_bits: size of our window, 8 to 15. With 8, for which zlib
-            can't compress, messages are sent as they are.
+            cannot compress, messages are sent as they are.
         compress_settings: ``level``, ``memLevel`` and ``strategy`` as of
             ``zlib.compressobj``.
 
@@ -61,7 +61,6 @@ class PerMessageDeflate(Extension):
         inflated_received: payload bytes that came out of them.
         inflated_sent: payload bytes that were compressed to be sent.
         deflated_sent: compressed payload bytes that came out of them.
-
     """
 
     name = NAME
@@ -113,7 +112,6 @@ class PerMessageDeflate(Extension):
         Raises:
             PayloadTooBig: if the result would have more than ``max_size`` bytes.
             ProtocolError: if RSV1 is set on a continuation, or the data is invalid.
-
         """
         opcode = frame.opcode
         if opcode & 0x8:
@@ -150,7 +148,6 @@ class PerMessageDeflate(Extension):
         Raises:
             PayloadTooBig: if the result would be larger.
             ProtocolError: if the data is invalid, or ends inside a block.
-
         """
         inflater = self._inflater
         if inflater is None:
@@ -173,7 +170,6 @@ class PerMessageDeflate(Extension):
 
         Raises:
             ValueError: if it cannot compress.
-
         """
         deflater = self._deflater
         if deflater is None:
@@ -224,7 +220,6 @@ class PerMessageDeflate(Extension):
             in_message: whether a compressed message was under way before it.
             inflated: value of ``inflated_sent`` before it.
             deflated: value of ``deflated_sent`` before it.
-
         """
         self._deflater = None
         self._encoding = in_message
@@ -267,7 +262,6 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
             ``True`` just that the server may choose one.
         compress_settings: ``level``, ``memLevel`` and ``strategy`` as of
             ``zlib.compressobj``.
-
     """
 
     name: Any = NAME
@@ -309,7 +303,6 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
         Raises:
             NegotiationError: if the answer does not fit the offer, or another
                 extension that uses RSV1 was agreed already.
-
         """
         _check_reserved_bit(accepted_extensions)
         agreed = check_answer(self._config(), params)
@@ -328,7 +321,6 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
         compress_settings: ``level``, ``memLevel`` and ``strategy`` as of
             ``zlib.compressobj``.
         require_client_max_window_bits: decline offers of clients that cannot.
-
     """
 
     name: Any = NAME
@@ -368,7 +360,6 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
         Raises:
             NegotiationError: to decline the offer, also where another extension
                 that uses RSV1 was accepted already.
-
         """
         _check_reserved_bit(accepted_extensions)
         answer, agreed = accept_offer(

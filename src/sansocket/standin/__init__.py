@@ -60,7 +60,6 @@ def install() -> None:
         RuntimeError: if the real ``websockets``, or one of its modules, has already
             been imported: part of the program would use one package, and part the
             other.
-
     """
     if any(isinstance(finder, StandInFinder) for finder in sys.meta_path):
         return
@@ -91,7 +90,6 @@ class StandInFinder:
                 mirrored. Its attribute ``name`` is not set, or
                 ``from websockets import ...`` would replace the message by one that
                 does not explain the reason.
-
         """
         if fullname in OWN:
             folder = PATH.joinpath(*fullname.split(".")[:-1])
