@@ -136,7 +136,7 @@ class Frame:
 
 
 def first_byte(frame: Frame) -> int:
-    """FIN, reserved bits and opcode, as the first byte of the header has them."""
+    """Return the first byte of the header: FIN, reserved bits and opcode."""
     opcode = frame.opcode
     return (
         (0x80 if frame.fin else 0)

@@ -1,4 +1,4 @@
-"""How a client on asyncio reaches a server: straight, or through a proxy."""
+"""How an asyncio client reaches a server: directly, or through a proxy."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ PROXY_TLS = tuple(f"proxy_{name}" for name in TLS)
 PLACES = ("host", "port", "sock")
 HEAD_LIMITS = ("max_status_line", "max_header_line", "max_headers", "max_head_size")
 
-# The limit of time is around all of it; but python-socks knows no None.
+# A timeout applies to the whole attempt; but python-socks does not accept None.
 NO_TIMEOUT = 10.0**6
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 
 
 class Network:
-    """All that is to know for it but the URI, which redirects may change.
+    """Everything needed to reach a server except the URI, which redirects may change.
 
     Args:
         proxy: as for ``connect()``.
-        user_agent: value of ``User-Agent`` for a proxy; ``None`` for none.
-        limits: of ``ClientProtocol``; those of heads are also for a proxy's.
-        options: further arguments of ``connect()``.
+        user_agent: value of ``User-Agent`` for a proxy; ``None`` to send none.
+        limits: limits for ``ClientProtocol``; those of heads apply to proxies as well.
+        options: other arguments of ``connect()``.
 
     Raises:
         InvalidProxy: if the proxy is not valid.
@@ -70,12 +70,12 @@ class Network:
         self._sock_used = False  # if there is one
 
     def check(self, uri: WebSocketURI) -> None:
-        """Refuse hosts that are none, and TLS that does not fit the URI.
+        """Refuse invalid hosts, and arguments for TLS that do not match the URI.
 
         Raises:
-            InvalidURI: if a host is not valid.
-            InvalidProxy: if that of the proxy is not.
-            ValueError: if the arguments for TLS do not fit.
+            InvalidURI: if the host is not valid.
+            InvalidProxy: if the host of the proxy is not valid.
+            ValueError: if the arguments for TLS do not match.
         """
         for name, host in (
             ("its host", uri.host),
@@ -97,7 +97,7 @@ class Network:
             raise ValueError("a ws:// URI is without TLS; use wss:// with ssl")
 
     def check_redirect(self, same_origin: bool) -> None:
-        """Refuse a redirect if the arguments lead to one place, whatever the URI.
+        """Refuse a redirect if the arguments determine the address, whatever the URI.
 
         Raises:
             ValueError: if they do.
@@ -118,14 +118,14 @@ class Network:
         """Open a connection.
 
         Args:
-            make: makes it.
-            uri: where to.
+            make: makes the connection.
+            uri: URI of the server.
 
         Raises:
-            ValueError: if the arguments do not fit, or there is no second socket.
+            ValueError: if the arguments do not match, or there is no second socket.
             InvalidURI: if a host is not valid.
             InvalidProxy: if the proxy is not valid.
-            ProxyError: if the proxy opened no connection.
+            ProxyError: if the proxy did not open a connection.
             ImportError: if the library for SOCKS is missing.
             OSError: if the network fails.
         """
@@ -158,13 +158,13 @@ class Network:
         return (await loop.create_connection(make, **options))[1]
 
     def _tls_of(self, uri: WebSocketURI) -> dict[str, Any]:
-        """Arguments for TLS with the server."""
+        """Return the arguments for TLS with the server."""
         if not uri.secure:
             return self._tls
         return {"ssl": True, "server_hostname": uri.host, **self._tls}
 
     def _proxy_of(self, uri: WebSocketURI) -> Proxy | None:
-        """The proxy to use; none for a socket that is connected already."""
+        """Return the proxy to use; none if the socket is already connected."""
         if self._options.get("sock") is not None:
             return None
         if self._proxy is not True:
@@ -173,7 +173,7 @@ class Network:
         return None if proxy is None else to_proxy(proxy)
 
     def _target(self, uri: WebSocketURI) -> tuple[str, int]:
-        """Host and port of the server."""
+        """Return host and port of the server."""
         host = self._options.get("host")
         port = self._options.get("port")
         if isinstance(host, str) and not host.isascii():
@@ -226,7 +226,7 @@ class Network:
         return connection
 
     def _proxy_tls_of(self, proxy: Proxy) -> dict[str, Any]:
-        """Arguments for TLS with a proxy."""
+        """Return the arguments for TLS with a proxy."""
         if proxy.scheme == "https":
             if self._proxy_tls.get("ssl", True) is None:
                 raise ValueError("an https:// proxy needs TLS, so not proxy_ssl=None")
@@ -237,7 +237,7 @@ class Network:
 
 
 def to_proxy(proxy: str) -> Proxy:
-    """Split a proxy's URL, of which the scheme may be missing, into its parts.
+    """Split a proxy's URL, whose scheme may be missing, into its parts.
 
     Raises:
         InvalidProxy: if it is not valid.
@@ -246,7 +246,7 @@ def to_proxy(proxy: str) -> Proxy:
 
 
 def is_name(host: object) -> bool:
-    """Whether a host can be looked up; if not, resolvers raise ``UnicodeError``."""
+    """Whether a host can be resolved; if not, resolvers raise ``UnicodeError``."""
     if not isinstance(host, str):
         return True
     try:
@@ -261,7 +261,7 @@ async def start_tls(
     protocol: asyncio.BaseProtocol,
     options: dict[str, Any],
 ) -> asyncio.Transport:
-    """Begin TLS on what is connected.
+    """Begin TLS on an open connection.
 
     Raises:
         OSError: if it fails.
@@ -315,7 +315,7 @@ async def connect_socks(
     except OSError:
         raise
     except Exception as exc:
-        # Not only what the library says of it: it does not read with suspicion.
+        # Not only the library's own exceptions: it does not validate its input.
         raise ProxyError(
             f"the SOCKS proxy opened no connection: {shown(str(exc))}"
         ) from exc
