@@ -137,7 +137,7 @@ async def forwarding(mailbox: Mailbox, websocket: WebSocket) -> AsyncIterator[No
     """Send the events of a mailbox in the background."""
 
     async def forward() -> None:
-        with contextlib.suppress(WebSocketDisconnect):  # the receiving side notices, too
+        with contextlib.suppress(WebSocketDisconnect):  # texts() notices, too
             while True:
                 await websocket.send_json(await mailbox.get())
 

@@ -1,4 +1,6 @@
-"""A protocol for Sanic that runs its WebSockets on this package::
+"""A protocol for Sanic that runs its WebSockets on this package.
+
+Pass it to ``app.run()``::
 
     from sansocket.sanic import WebSocketProtocol
 

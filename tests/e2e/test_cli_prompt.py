@@ -57,7 +57,7 @@ def plainly(tmp_path: Path, start: Start) -> Start:
 
 
 def greeting(url: str) -> str:
-    return f"connected to {url} with permessage-deflate; type /help for commands"
+    return f"connected to {url} with permessage-deflate; /help lists commands"
 
 
 def test_prompt(served: Server, start: Start) -> None:

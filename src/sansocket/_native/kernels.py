@@ -73,8 +73,10 @@ def start_of(buffer: bytes | bytearray, size: int) -> bytes:
 
 
 blank = object.__new__
-"""Make an instance without ``__init__``, of a class that makes no cycles: compiled,
-it is hidden from the cycle collector, which many frames in a row would wake."""
+"""Make an instance without ``__init__``, of a class that forms no reference cycles.
+
+The compiled form hides it from the cycle collector, which many frames would trigger.
+"""
 
 
 def uint64(data: bytes, start: int) -> int:
@@ -114,7 +116,7 @@ class TextReader:
     _utf8: int
 
     def _take_text(self, data: bytes, start: int, length: int, masked: bool) -> bytes:
-        """``take`` a payload and check it as the next part of the text."""
+        """Copy a payload and check it as the next part of the text."""
         payload = take(data, start, length, masked)
         if self._utf8 or not payload.isascii():
             self._utf8 = utf8(self._utf8, payload, 0, length)
@@ -160,9 +162,11 @@ class Payload:
         return start + size
 
     def add(self, data: bytes | bytearray, size: int) -> bool:
-        """Take the first bytes of data, which lie inside of the payload. False, and
-        nothing is taken, if they might not, or if compiled there is no room for them
-        yet."""
+        """Add the first bytes of ``data`` if they lie inside the payload.
+
+        Return ``False``, and add nothing, if they might reach its end or if, in the
+        compiled form, there is no room for them yet.
+        """
         if size >= self.missing:
             return False
         if size != 1:
@@ -220,8 +224,10 @@ class Payload:
 def arriving(
     data: bytes, start: int, length: int, masked: bool, text: bool, state: int
 ) -> Payload:
-    """A payload of which nothing has come yet; its key, if any, stands before
-    ``start`` in the read."""
+    """Make a payload of which nothing has arrived yet.
+
+    Its key, if any, precedes ``start`` in the read.
+    """
     key = data[start - 4 : start] if masked else b""
     return Payload(length, key, text, state)
 
@@ -288,8 +294,11 @@ def masking_key() -> bytes:
 
 
 def forget_keys() -> None:
-    """Drop the keys fetched ahead: in a forked child, which must not share them
-    with its parent, and after ``environment.random_bytes`` was replaced."""
+    """Discard the keys fetched in advance.
+
+    This is necessary in a forked child, which must not share them with its parent, and
+    after ``environment.random_bytes`` is replaced.
+    """
     global _keys
     _keys = iter(())
 

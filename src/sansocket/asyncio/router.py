@@ -149,7 +149,9 @@ def route(
     create_router: type[Router] | None = None,
     **kwargs: Any,
 ) -> Server:
-    """Make a WebSocket server that chooses the handler by the path::
+    """Make a WebSocket server that chooses the handler by the path.
+
+    For example::
 
         url_map = Map([Rule("/rooms/<int:number>", endpoint=enter_room)])
         async with route(url_map, "localhost", 8765) as server:

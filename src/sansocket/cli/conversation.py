@@ -165,7 +165,7 @@ class Conversation:
         if connection.subprotocol is not None:
             agreed.insert(0, f"subprotocol {connection.subprotocol}")
         with_ = f" with {', '.join(agreed)}" if agreed else ""
-        hint = "; type /help for commands" if self.terminal.interactive else ""
+        hint = "; /help lists commands" if self.terminal.interactive else ""
         return printable(f"connected to {self.options.uri}{with_}{hint}")
 
     async def close(self) -> None:

@@ -124,8 +124,10 @@ class Listeners:
     # --- inside
 
     def listen(self, host: str, port: int) -> None:
-        """Listen on all addresses of a host; those of the first worker choose the
-        port, if it is 0."""
+        """Listen on all addresses of a host.
+
+        If the port is 0, the first socket chooses it.
+        """
         workers = 1 if self.shared else self.settings.workers
         self.sets = [[] for _ in range(workers)]
         for family, address in addresses_of(host):
