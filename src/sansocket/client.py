@@ -150,7 +150,7 @@ class ClientProtocol(Protocol):
             InvalidHeader: if a header is not valid.
         """
         if self.state is not CONNECTING or self.eof_sent:
-            raise InvalidState("the handshake is over already")
+            raise InvalidState("the handshake is already over")
         data = request.serialize()
         if self.debug:
             line = f"{request.method} {request.path}"

@@ -99,7 +99,9 @@ def parse_proxy(proxy: str) -> Proxy:
     scheme, separator, rest = proxy.partition("://")
     scheme = scheme.lower()
     if not separator or scheme not in DEFAULT_PORTS:
-        raise InvalidProxy(proxy, f"its scheme is none of {', '.join(DEFAULT_PORTS)}")
+        raise InvalidProxy(
+            proxy, f"its scheme is not one of {', '.join(DEFAULT_PORTS)}"
+        )
     authority = rest.removesuffix("/")
     for sign, part in ("#", "fragment"), ("?", "query"), ("/", "path"):
         if sign in authority:
@@ -275,7 +277,7 @@ class Tunnel:
         try:
             response = self._parser.feed(data)
         except InvalidHandshake as exc:
-            self._fail(f"the proxy sent no valid HTTP response: {exc}", exc)
+            self._fail(f"the proxy did not send a valid HTTP response: {exc}", exc)
             return
         if response is None:
             return

@@ -276,7 +276,7 @@ def _why_not_awaitable(handler: Any) -> str | None:
     while isinstance(handler, partial):
         handler = handler.func
     if isinstance(handler, type):
-        return None if _may_be_awaited(handler) else "gives no awaitable"
+        return None if _may_be_awaited(handler) else "does not return an awaitable"
     if not hasattr(handler, "__code__"):
         handler = getattr(type(handler), "__call__", None)  # noqa: B004
     function = getattr(handler, "__func__", handler)
@@ -345,7 +345,7 @@ def check_class(value: object, base: type, arguments: Sequence[str]) -> None:
         TypeError: if it is neither.
     """
     name = "create_connection"
-    allowed = f"a subclass of {base.__name__}, or a function that gives an instance"
+    allowed = f"a subclass of {base.__name__}, or a function that returns one"
     if value is None:
         return
     if isinstance(value, type):
@@ -377,7 +377,7 @@ def check_connection(made: Any, base: type) -> None:
         TypeError: if it is not a connection, or was not initialized.
     """
     if not isinstance(made, base):
-        refuse("what create_connection gives", f"a {base.__name__}", made, TypeError)
+        refuse("the result of create_connection", f"a {base.__name__}", made, TypeError)
     if getattr(made, "session", None) is None:
         kind = type(made).__qualname__
         raise TypeError(f"{kind}.__init__() did not call super().__init__()")

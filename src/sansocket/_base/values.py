@@ -296,7 +296,7 @@ def check_list(name: str, members: str, value: object) -> Any:
     if not hasattr(kind, "__iter__") or issubclass(kind, (str, bytes, bytearray)):
         refuse(name, f"a list of {members}, or None", value, TypeError)
     if hasattr(kind, "__next__"):
-        allowed = f"a list of {members}, which can be read again"
+        allowed = f"a list of {members}, which can be iterated again"
         refuse(name, allowed, value, TypeError)
     return value if kind in (list, tuple, set, frozenset) else ()
 
@@ -326,7 +326,7 @@ def offered_subprotocols(name: str, value: Any) -> None:
     members = texts(name, value)
     _subprotocols(name, value)
     if len({*members}) != len(members):
-        refuse(name, "a list without repetition", value, ValueError)
+        refuse(name, "a list without duplicates", value, ValueError)
 
 
 def _hosts(name: str, value: object) -> None:
@@ -398,7 +398,7 @@ def _side(name: str, value: object) -> None:
 
 def _uri(name: str, value: object) -> None:
     if not hasattr(value, "resource_name"):
-        refuse(name, "what parse_uri() gives", value, TypeError)
+        refuse(name, "the result of parse_uri()", value, TypeError)
 
 
 def _state(name: str, value: Any) -> None:

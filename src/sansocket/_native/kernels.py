@@ -148,7 +148,7 @@ class Payload:
         self.missing = length
         self.state = state
         self._key = key
-        self._repeated = 0  # the key as `_repeat` gives it, and for which place
+        self._repeated = 0  # the result of `_repeat`, and the position it is for
         self._repeated_for = (0, 0)
         self._text = text
         self._buffer = bytearray()  # text is unmasked; other data is unchanged

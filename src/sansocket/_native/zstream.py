@@ -70,7 +70,7 @@ class Inflater:
         while True:
             if self._stream.eof:
                 # After a block with BFINAL, continue with the same window (section
-                # 7.2.3.4); little at a time: each such block copies what is behind.
+                # 7.2.3.4); little at a time: each such block copies the rest.
                 window = b"".join(self._recent)[-(1 << self._bits) :]
                 self._stream = zlib.decompressobj(-self._bits, window)
                 size = _SMALL_PIECE

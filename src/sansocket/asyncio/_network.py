@@ -94,7 +94,7 @@ class Network:
             if self._tls.get("ssl", True) is None:
                 raise ValueError("a wss:// URI needs TLS, so ssl must not be None")
         elif self._tls.get("ssl") is not None:
-            raise ValueError("a ws:// URI is without TLS; use wss:// with ssl")
+            raise ValueError("a ws:// URI does not use TLS; use wss:// with ssl")
 
     def check_redirect(self, same_origin: bool) -> None:
         """Refuse a redirect if the arguments determine the address, whatever the URI.
@@ -112,7 +112,9 @@ class Network:
                 f"cannot follow a redirect to another origin, as {place} is given"
             )
         if self._options.get("sock") is not None:
-            raise ValueError("cannot follow a redirect with sock, which is used up")
+            raise ValueError(
+                "cannot follow a redirect with sock, which was already used"
+            )
 
     async def open(self, make: MakeConnection, uri: WebSocketURI) -> ClientConnection:
         """Open a connection.
@@ -144,7 +146,9 @@ class Network:
         options = {**self._options, **self._tls_of(uri)}
         if options.get("sock") is not None:
             if self._sock_used:
-                raise ValueError("cannot connect again with sock, which is used up")
+                raise ValueError(
+                    "cannot connect again with sock, which was already used"
+                )
             self._sock_used = True
         if self._unix:
             return (await loop.create_unix_connection(make, **options))[1]
@@ -229,10 +233,12 @@ class Network:
         """Return the arguments for TLS with a proxy."""
         if proxy.scheme == "https":
             if self._proxy_tls.get("ssl", True) is None:
-                raise ValueError("an https:// proxy needs TLS, so not proxy_ssl=None")
+                raise ValueError(
+                    "an https:// proxy needs TLS: proxy_ssl must not be None"
+                )
             return {"ssl": True, "server_hostname": proxy.host, **self._proxy_tls}
         if self._proxy_tls.get("ssl") is not None:
-            raise ValueError("an http:// proxy is without TLS; use https://")
+            raise ValueError("an http:// proxy does not use TLS; use https://")
         return self._proxy_tls
 
 
@@ -316,6 +322,4 @@ async def connect_socks(
         raise
     except Exception as exc:
         # Not only the library's own exceptions: it does not validate its input.
-        raise ProxyError(
-            f"the SOCKS proxy opened no connection: {shown(str(exc))}"
-        ) from exc
+        raise ProxyError(f"the SOCKS proxy did not connect: {shown(str(exc))}") from exc
