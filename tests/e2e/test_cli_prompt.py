@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import sys
@@ -51,7 +52,8 @@ def plainly(tmp_path: Path, start: Start) -> Start:
     (folder / "prompt_toolkit.py").write_text("raise ImportError('not installed')\n")
 
     def plainly(*arguments: str) -> Terminal:
-        return start(*arguments, PYTHONPATH=str(folder))
+        paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return start(*arguments, PYTHONPATH=os.pathsep.join(paths))
 
     return plainly
 
