@@ -1,4 +1,4 @@
-"""One door to everything that is done to this project: ``nox -l`` lists it."""
+"""Everything that is run on this project: ``nox -l`` lists the sessions."""
 
 from __future__ import annotations
 
@@ -68,8 +68,10 @@ def tests(session: nox.Session, form: str) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Measure the tests: all lines and branches of the Sans-I/O layers, or it fails;
-    and of what stands on them, in all processes."""
+    """Measure the tests; fail unless they cover all of the Sans-I/O layers.
+
+    This includes the drivers and all processes.
+    """
     session.install("-e", ".[dev]", env={"SANSOCKET_BUILD": "pure"})
     session.run("coverage", "erase")
     session.run(
@@ -91,7 +93,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def e2e(session: nox.Session) -> None:
-    """Test the command line: with websockets, Node's ws, Chromium, in a terminal."""
+    """Test the command line, in a terminal and with Node's ws, Chromium and others."""
     session.install("-e", ".[dev]")
     session.run("pytest", "-m", "", "tests/e2e", *session.posargs)
 
@@ -118,7 +120,7 @@ if b"__ubsan_handle_pointer_overflow" in Path(kernels.__file__).read_bytes():
 
 @nox.session
 def sanitize(session: nox.Session) -> None:
-    """Test the compiled form under the address and undefined-behaviour sanitizers."""
+    """Test the compiled form under the address and undefined-behavior sanitizers."""
     session.install(*PROJECT["build-system"]["requires"], *DEV)
     env = sanitized(session)
     # Reports go to where pytest must not catch them: the process ends with them.
@@ -132,7 +134,7 @@ def sanitize(session: nox.Session) -> None:
 
 
 def sanitized(session: nox.Session) -> dict[str, str]:
-    """Build the compiled form with the sanitizers; give what it takes to use it."""
+    """Build the compiled form with the sanitizers; return the environment for it."""
     base = Path(session.create_tmp(), "build").resolve()
     package = base / "package"
     flags = dict.fromkeys(("CFLAGS", "LDFLAGS"), SANITIZERS)
@@ -188,7 +190,7 @@ def torture(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Let clients come, misbehave and go, on both loops, and look what is left."""
+    """Let clients come, misbehave and go, on both loops; check what is left."""
     session.install("-e", ".[dev]", env={"SANSOCKET_BUILD": "require"})
     for loop in "asyncio", "uvloop":
         session.run("python", "-m", "tests.soak", "--loop", loop, *session.posargs)
@@ -204,8 +206,10 @@ def simulation(session: nox.Session) -> None:
 
 @nox.session
 def conformance(session: nox.Session) -> None:
-    """Let the Autobahn test suite examine server, client and uvicorn, or what
-    arguments say."""
+    """Run the Autobahn test suite against server, client and uvicorn.
+
+    Arguments select a part.
+    """
     session.install(".[uvicorn]", env={"SANSOCKET_BUILD": "require"})
     for side in [session.posargs] if session.posargs else SIDES:
         session.run("python", "-m", "tests.conformance", *side)
@@ -213,7 +217,7 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Change the source in 2,400 ways and see which no test notices: 20 minutes."""
+    """Change the source in 2,400 ways; list those that no test notices: 20 minutes."""
     session.install(*DEV, "mutmut>=3.8,<4")
     copy = Path(session.create_tmp(), "copy")  # without what was compiled in place
     for name in ("src", "tests", "docs", "README.md", "pyproject.toml"):
@@ -234,7 +238,7 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time the core, beside its rivals; arguments go to the benchmark."""
+    """Time the core and its rivals; arguments go to the benchmark."""
     session.install("-r", "benchmarks/requirements.txt")
     session.install(".", env={"SANSOCKET_BUILD": "require"})
     session.run("python", "-m", "benchmarks.micro", *(session.posargs or ["--quick"]))
@@ -268,7 +272,7 @@ def build(session: nox.Session) -> None:
 def check_wheel(
     session: nox.Session, wheel: Path, suffix: str, *, compiled: bool
 ) -> None:
-    """Check that a wheel has what it needs and nothing that only a build needs."""
+    """Check that a wheel is complete, and free of files that only a build needs."""
     names = zipfile.ZipFile(wheel).namelist()
     missing = {"sansocket/cli/page.html", "sansocket/py.typed"}.difference(names)
     surplus = [name for name in names if name.endswith((".c", ".pyx"))]
@@ -278,7 +282,7 @@ def check_wheel(
 
 
 def install_and_try(session: nox.Session, package: Path, form: str, **env: str) -> None:
-    """Install a wheel or an sdist, and let a real client talk to the server."""
+    """Install a wheel or an sdist, and connect to its server with a real client."""
     session.install("--no-deps", "--force-reinstall", str(package), env=env)
     version = session.run("sansocket", "--version", silent=True)
     if f"({form})" not in str(version):
@@ -288,7 +292,9 @@ def install_and_try(session: nox.Session, package: Path, form: str, **env: str) 
 
 @nox.session
 def wrong_calls(session: nox.Session) -> None:
-    """Call everything wrongly, a minute long; arguments go to
-    ``python -m tests.wrong_calls``. ``sanitize`` does so, too."""
+    """Call everything wrongly for a minute.
+
+    Arguments go to ``python -m tests.wrong_calls``. ``sanitize`` does this as well.
+    """
     session.install("-e", ".[dev]", env={"SANSOCKET_BUILD": "require"})
     session.run("python", "-m", "tests.wrong_calls", *session.posargs)

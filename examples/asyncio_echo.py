@@ -1,8 +1,8 @@
-"""An echo server: the Sans-I/O connection inside of an asyncio protocol.
+"""An echo server: the Sans-I/O connection in an asyncio protocol.
 
-It carries bytes between a socket and the connection, and no more. A server for
-strangers also needs timeouts, for the opening and for the close, and should read
-no further while its peer does not read: ``sansocket.asyncio`` does all of that.
+It only moves bytes between a socket and the connection. A public server also needs
+timeouts for the opening and the closing handshake, and should stop reading while its
+peer does not read; ``sansocket.asyncio`` does all of that.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""An echo server of functions, called straight from each read."""
+"""An echo server that uses callbacks, which run directly when data is read."""
 
 import asyncio
 

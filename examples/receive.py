@@ -1,10 +1,10 @@
-"""The server's side of a connection as one function: bytes in, bytes out."""
+"""The server side of a connection as a single function: bytes in, bytes out."""
 
 from sansocket import Frame, Opcode, Request, ServerProtocol, State
 
 
 def receive(websocket: ServerProtocol, data: bytes) -> list[bytes]:
-    """Take bytes from the network; return those to write. Messages are sent back."""
+    """Process bytes from the network; return those to write. Messages are echoed."""
     websocket.receive_data(data)
     while events := websocket.events_received():
         for event in events:
@@ -12,7 +12,7 @@ def receive(websocket: ServerProtocol, data: bytes) -> list[bytes]:
                 case Request():
                     websocket.send_response(websocket.accept(event))
                 case Frame() if websocket.state is not State.OPEN:
-                    pass  # a close frame came behind it
+                    pass  # a close frame followed it
                 case Frame(Opcode.TEXT, payload, fin):
                     websocket.send_text(payload, fin)
                 case Frame(Opcode.BINARY, payload, fin):

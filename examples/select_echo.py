@@ -8,7 +8,7 @@ import time
 from sansocket import ServerProtocol
 from sansocket.session import Session, Transport
 
-LIMIT = 65536  # bytes that may wait for the peer before its messages are held back
+LIMIT = 65536  # unsent bytes at which to stop handling messages
 
 
 class Connection:
@@ -16,7 +16,7 @@ class Connection:
         self.sock = sock
         self.session = Session(ServerProtocol(), time.monotonic())
         self.unsent = bytearray()
-        self.ends = False  # whether the half-close is due behind it
+        self.ends = False  # whether to half-close after sending these
 
     def read(self, now: float) -> None:
         data = self.sock.recv(65536)
@@ -26,7 +26,7 @@ class Connection:
             self.session.receive_eof(now)
 
     def proceed(self, now: float) -> bool:
-        """Do what is due after any input; return whether the connection goes on."""
+        """Do everything that is due after an input; return whether to continue."""
         session = self.session
         if now >= session.deadline:
             session.handle_timeout(now)

@@ -1,6 +1,6 @@
 """A chat room: a FastAPI application with a page.
 
-Run it with uvicorn, on the WebSockets of sansocket in one way or the other, and open
+Run it with uvicorn and sansocket, in one of these ways, and open
 http://127.0.0.1:8000 in two tabs::
 
     uvicorn --app-dir examples/fastapi_chat --ws sansocket.uvicorn:WebSocketProtocol chat:app
@@ -21,9 +21,9 @@ from fastapi.responses import HTMLResponse
 
 NAME_LENGTH = 20  # characters
 TEXT_LENGTH = 1000  # characters
-MAILBOX_SIZE = 100  # events that wait for somebody slow, who misses the oldest then
-HISTORY = 50  # messages that somebody new gets to see
-NOT_WELCOME = 4000  # close code: without a name, or with one that is taken
+MAILBOX_SIZE = 100  # events buffered for a slow client, which then misses the oldest
+HISTORY = 50  # messages sent to a new client
+NOT_WELCOME = 4000  # close code: no name, or a name that is taken
 
 PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 
@@ -32,7 +32,7 @@ Mailbox: TypeAlias = "asyncio.Queue[Event]"
 
 
 class Room:
-    """Who is there, who only watches, and what was said last."""
+    """The members, the watchers, and the latest messages."""
 
     def __init__(self) -> None:
         self.people: dict[str, Mailbox] = {}
@@ -42,7 +42,7 @@ class Room:
 
     @contextlib.contextmanager
     def entered(self, name: str) -> Iterator[Mailbox]:
-        """Be there; gives the mailbox of who is."""
+        """Be a member; the result is the member's mailbox."""
         mailbox: Mailbox = asyncio.Queue(MAILBOX_SIZE)
         for event in self.history:
             mailbox.put_nowait(event)
@@ -58,7 +58,7 @@ class Room:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[Mailbox]:
-        """Get to know how much is going on, and nothing else."""
+        """Watch the numbers of members and messages; the result is a mailbox."""
         mailbox: Mailbox = asyncio.Queue(MAILBOX_SIZE)
         self.watchers.add(mailbox)
         deliver(mailbox, self.count())
@@ -68,7 +68,7 @@ class Room:
             self.watchers.remove(mailbox)
 
     def say(self, name: str, text: str) -> None:
-        """Let all read a message."""
+        """Send a message to all members."""
         self.said += 1
         event = {"kind": "message", "name": name, "text": text}
         self.history.append(event)
@@ -102,11 +102,11 @@ async def page() -> str:
 
 @app.websocket("/chat")
 async def chat(websocket: WebSocket, name: str = "") -> None:
-    """Take part: what comes is said, what goes are events as JSON."""
+    """Take part: the client sends texts, and receives events as JSON."""
     await websocket.accept()
     name = " ".join(name.split())[:NAME_LENGTH]
     if not name or name in room.people:
-        reason = "That name is taken." if name else "A name is needed."
+        reason = "That name is taken." if name else "Enter a name."
         await websocket.close(NOT_WELCOME, reason)
         return
     with room.entered(name) as mailbox:
@@ -118,7 +118,7 @@ async def chat(websocket: WebSocket, name: str = "") -> None:
 
 @app.websocket("/watch")
 async def watch(websocket: WebSocket) -> None:
-    """See how many are there and how many messages there were, as it changes."""
+    """Watch the numbers of members and messages as they change."""
     await websocket.accept()
     with room.watched() as mailbox:
         async with forwarding(mailbox, websocket):
@@ -127,17 +127,17 @@ async def watch(websocket: WebSocket) -> None:
 
 
 async def texts(websocket: WebSocket) -> AsyncIterator[str]:
-    """Text messages until the connection is closed; others count as empty."""
+    """Yield text messages until the connection is closed; "" for binary ones."""
     while (message := await websocket.receive())["type"] != "websocket.disconnect":
         yield message.get("text") or ""
 
 
 @contextlib.asynccontextmanager
 async def forwarding(mailbox: Mailbox, websocket: WebSocket) -> AsyncIterator[None]:
-    """Meanwhile, send what is put into a mailbox."""
+    """Send the events of a mailbox in the background."""
 
     async def forward() -> None:
-        with contextlib.suppress(WebSocketDisconnect):  # who receives is told as well
+        with contextlib.suppress(WebSocketDisconnect):  # texts() notices, too
             while True:
                 await websocket.send_json(await mailbox.get())
 

@@ -1,6 +1,6 @@
-"""Events of ASGI made from what a connection knows, and the other way round.
+"""Conversion between a connection and the events of ASGI, both ways.
 
-It follows version 2.5 of the WebSocket part of the specification:
+This follows version 2.5 of the WebSocket part of the specification:
 https://asgi.readthedocs.io/en/stable/specs/www.html
 """
 
@@ -38,7 +38,7 @@ __all__ = [
     "text_headers",
 ]
 
-# What of the answer to a handshake is the server's, whatever the application gives.
+# Headers of the handshake that the server sets, whatever the application returns.
 HANDSHAKE = frozenset(
     {
         *("connection", "upgrade", "content-length", "transfer-encoding"),
@@ -49,12 +49,11 @@ HANDSHAKE = frozenset(
 
 
 def target_of(request: Request, root_path: str) -> dict[str, Any]:
-    """What the scope of a connection says of what was requested.
+    """Return the part of a connection's scope that describes the request's target.
 
     Args:
         request: a request.
-        root_path: where the application is mounted.
-
+        root_path: path at which the application is mounted.
     """
     raw_path, _, query = request.path.partition("?")
     return {
@@ -66,11 +65,11 @@ def target_of(request: Request, root_path: str) -> dict[str, Any]:
 
 
 def headers_of(request: Request) -> dict[str, Any]:
-    """What the scope of a connection says of the headers of a valid request.
+    """Return the part of a connection's scope that describes a request's headers.
 
-    Those with an underscore in their name are left out: what passes them on as
-    variables of an environment cannot tell ``X_User`` from ``X-User``, which a proxy
-    may have checked.
+    Headers with an underscore in their name are left out. If an application turned
+    them into environment variables, it could not tell ``X_User`` from ``X-User``,
+    which a proxy may have checked.
     """
     headers = request.headers
     return {
@@ -84,7 +83,7 @@ def headers_of(request: Request) -> dict[str, Any]:
 
 
 def text_headers(headers: RawHeaders, defaults: RawHeaders) -> list[tuple[str, str]]:
-    """Headers of an event, behind those of the server that it does not replace."""
+    """Return the headers of an event, after those of the server that it keeps."""
     own = [_text(header) for header in headers]
     names = {name for name, _ in own}
     others = [_text(header) for header in defaults]
@@ -92,23 +91,22 @@ def text_headers(headers: RawHeaders, defaults: RawHeaders) -> list[tuple[str, s
 
 
 def accepted_headers(event: Event, defaults: RawHeaders) -> list[tuple[str, str]]:
-    """Headers of ``websocket.accept`` that go into the answer as they are."""
+    """Return the headers of ``websocket.accept`` that are sent unchanged."""
     headers = text_headers(event.get("headers", ()), defaults)
     return [header for header in headers if header[0] not in HANDSHAKE]
 
 
 def chosen_subprotocol(event: Event, offered: Sequence[str]) -> Subprotocol | None:
-    """The subprotocol of ``websocket.accept``, which may be among its headers too.
+    """Return the subprotocol of ``websocket.accept``, which may also be in a header.
 
     Args:
         event: the event.
-        offered: what the client offers.
+        offered: subprotocols that the client offers.
 
     Raises:
-        InvalidHeaderValue: if it cannot be one.
-        RuntimeError: if there are several, or it is not among those offered: a
-            client would have to fail the connection (RFC 6455, section 4.1).
-
+        InvalidHeaderValue: if it is not a valid subprotocol.
+        RuntimeError: if there are several, or if it was not offered: the client would
+            have to fail the connection (RFC 6455, section 4.1).
     """
     chosen = {event["subprotocol"]} if event.get("subprotocol") else set()
     for name, value in map(_text, event.get("headers", ())):
@@ -130,33 +128,31 @@ def chosen_subprotocol(event: Event, offered: Sequence[str]) -> Subprotocol | No
 
 
 def disconnect(close: Close | None) -> Event:
-    """The event that ends what an application receives.
+    """Return the last event that an application receives.
 
     Args:
-        close: the close frame that tells most; ``None`` if there was none.
-
+        close: the most informative close frame; ``None`` if there was none.
     """
     code, reason = (1006, "") if close is None else (close.code, close.reason)
     return {"type": "websocket.disconnect", "code": code, "reason": reason}
 
 
 class Denial:
-    """The response that an application gives instead of accepting.
+    """The response of an application that denies a connection.
 
-    A body in one event gets a ``Content-Length``. One in several events leaves as it
-    comes, in chunks if the application did not announce its length. Where HTTP allows
-    no body, what the application gives as one is left out.
+    A body in a single event gets a ``Content-Length``. A body in several events is
+    streamed, in chunks if the application did not announce its length. Where HTTP
+    allows no body, the application's is left out.
 
     Args:
         event: ``websocket.http.response.start``.
         defaults: headers that the server adds to every response.
 
     Attributes:
-        status: its status.
+        status: HTTP status.
 
     Raises:
-        RuntimeError: if the status is none that denies.
-
+        RuntimeError: if the status is not one of a denial.
     """
 
     def __init__(self, event: Event, defaults: RawHeaders) -> None:
@@ -164,29 +160,28 @@ class Denial:
         if not 200 <= self.status <= 599:
             raise RuntimeError(f"HTTP status {self.status} cannot deny a WebSocket")
         self._headers = Headers(text_headers(event.get("headers", ()), defaults))
-        self._drop("Connection", "Transfer-Encoding")  # these are the server's
+        self._drop("Connection", "Transfer-Encoding")  # set by the server
         self._headers["Connection"] = "close"
         self._bodiless = not sends_body(self.status)
         self._begun = False
         self._chunked = False
-        self._left: int | None = None  # bytes of the body that were announced
+        self._left: int | None = None  # announced length of the body
 
     def whole(self, body: bytes) -> Response | None:
-        """The response with all of its body; ``None`` if it has begun already."""
+        """Return the response with its whole body; ``None`` if it has already begun."""
         if self._begun:
             return None
         if self._bodiless:
             return self._response(b"")
-        self._drop("Content-Length")  # it would be wrong, or the same
+        self._drop("Content-Length")  # it would be either wrong or the same
         self._headers["Content-Length"] = str(len(body))
         return self._response(body)
 
     def part(self, body: bytes, more: bool) -> bytes:
-        """Bytes to write for a part of the body; the first with the head.
+        """Return the bytes to write for a part of the body; the first has the head.
 
         Raises:
-            RuntimeError: if the body is longer than announced, or ends before.
-
+            RuntimeError: if the body is longer or shorter than announced.
         """
         head = b"" if self._begun else self._begin()
         if self._bodiless:
@@ -203,7 +198,7 @@ class Denial:
         return head + chunk + (b"" if more else b"0\r\n\r\n")
 
     def _begin(self) -> bytes:
-        """The head of a response whose body comes in parts."""
+        """Return the head of a response whose body is streamed."""
         self._begun = True
         if not self._bodiless:
             lengths = self._headers.get_all("Content-Length")

@@ -35,42 +35,41 @@ __all__ = ["ClientProtocol"]
 class ClientProtocol(Protocol):
     """A WebSocket connection of a client.
 
-    The order of calls: ``connect()``, which makes a request; ``send_request()``;
-    ``receive_data()`` until ``events_received()`` gives a ``Response``. If then
-    ``handshake_exc`` is ``None``, the connection is open and frames go both ways.
-    After each call write what ``data_to_send()`` gives.
+    Call ``connect()`` to make a request, then ``send_request()``, then
+    ``receive_data()`` until ``events_received()`` returns a ``Response``. If
+    ``handshake_exc`` is ``None`` at that point, the connection is open, and both sides
+    can send frames. After each call, write the bytes that ``data_to_send()`` returns.
 
-    A response that refuses comes with its body, and the end of that may never come.
-    Once ``refused`` is true, a caller who does not want to wait for more of it calls
-    ``receive_eof()``. Whatever is wrong with the body, the status is not lost:
-    ``handshake_exc`` is an ``InvalidStatus``, its cause tells what is wrong.
+    A refusal is returned with its body, whose end may never arrive. To stop waiting
+    for it, call ``receive_eof()`` once ``refused`` is true. An error in the body does
+    not hide the status: ``handshake_exc`` is an ``InvalidStatus``, and its cause is
+    the error.
 
     Args:
-        uri: where to, as ``parse_uri()`` gives it.
-        origin: value of ``Origin``; browsers send one, others need not.
-        extensions: factories of extensions, most wanted first.
-        subprotocols: offered ones, most wanted first.
-        state: initial state; ``OPEN`` where the handshake was done elsewhere.
-        max_size: largest incoming message in bytes, decompressed; ``None`` for no
-            limit; or a pair of limits for a message and for a fragment.
+        uri: URI of the server, from ``parse_uri()``.
+        origin: value of ``Origin``; browsers always send one, other clients may.
+        extensions: factories of extensions, in order of preference.
+        subprotocols: subprotocols to offer, in order of preference.
+        state: initial state; ``OPEN`` if the handshake was done elsewhere.
+        max_size: maximum size of an incoming message in bytes, after decompression;
+            ``None`` for no limit; or a pair of limits for a message and a fragment.
         logger: logger of this connection; ``sansocket.client`` by default.
-        max_status_line: bytes of the status line.
-        max_header_line: bytes of a header line.
-        max_headers: number of header lines.
-        max_head_size: bytes of the whole head of the response.
-        max_body: bytes that are kept of the body of a response that refuses.
-        validate_utf8: whether to check text messages as they arrive. Without it
+        max_status_line: maximum number of bytes in the status line.
+        max_header_line: maximum number of bytes in a header line.
+        max_headers: maximum number of header lines.
+        max_head_size: maximum number of bytes in the whole head of the response.
+        max_body: maximum number of bytes to keep of the body of a refusal.
+        validate_utf8: whether to validate text messages as they arrive. Otherwise,
             the caller must decode them and fail the connection with 1007.
-        max_fragments: how many frames one message may have, empty ones included.
-        max_inflated_size: largest size in bytes that a compressed message may
-            expand to, if that is to be less than ``max_size``.
+        max_fragments: maximum number of frames in a message, including empty ones.
+        max_inflated_size: maximum number of bytes that a compressed message may
+            expand to, if less than ``max_size``.
 
     Attributes:
-        uri: where to.
-        key: value of ``Sec-WebSocket-Key``, fresh for this connection.
-        subprotocol: the one agreed on, or ``None``.
+        uri: URI of the server.
+        key: value of ``Sec-WebSocket-Key``, random for each connection.
+        subprotocol: the negotiated subprotocol, or ``None``.
         handshake_exc: why the opening handshake failed, or ``None``.
-
     """
 
     __slots__ = (
@@ -103,7 +102,7 @@ class ClientProtocol(Protocol):
         heads = (max_status_line, max_header_line, max_headers, max_head_size, max_body)
         check_numbers(CLIENT_HEAD, *heads)
         RULES["uri"]("uri", uri)
-        text("origin", origin)  # connect() says what is wrong with their values
+        text("origin", origin)  # connect() checks their values
         client_extensions("extensions", extensions)
         texts("subprotocols", subprotocols)
         Protocol.__init__(
@@ -130,11 +129,10 @@ class ClientProtocol(Protocol):
     def connect(self) -> Request:
         """Make the request that opens the connection.
 
-        Its headers may be changed; it must then be sent with ``send_request()``.
+        You may change its headers. Then pass it to ``send_request()``.
 
         Raises:
             ValueError: if a subprotocol is not a token.
-
         """
         return handshake.build_request(
             self.uri,
@@ -149,11 +147,10 @@ class ClientProtocol(Protocol):
 
         Raises:
             InvalidState: if the handshake is over.
-            InvalidHeader: if the request could not travel as it stands.
-
+            InvalidHeader: if a header is not valid.
         """
         if self.state is not CONNECTING or self.eof_sent:
-            raise InvalidState("the handshake is over already")
+            raise InvalidState("the handshake is already over")
         data = request.serialize()
         if self.debug:
             line = f"{request.method} {request.path}"
@@ -162,44 +159,41 @@ class ClientProtocol(Protocol):
 
     @property
     def refused(self) -> bool:
-        """Whether a response that refuses has come, but not yet all of its body."""
+        """Whether a refusal has been received, except for the rest of its body."""
         return self._head is not None and self._head.refused
 
     def process_response(self, response: Response) -> None:
         """Check a response (RFC 6455, section 4.1).
 
-        It sets ``extensions`` and ``subprotocol``.
+        This sets ``extensions`` and ``subprotocol``.
 
         Raises:
-            InvalidHandshake: if the server refused, or its answer is not valid.
-
+            InvalidHandshake: if the server refused, or its response is not valid.
         """
         handshake.check_upgrade_response(response, self.key)
         self.extensions = self.process_extensions(response.headers)
         self.subprotocol = self.process_subprotocol(response.headers)
 
     def process_extensions(self, headers: Headers) -> list[Extension]:
-        """The extensions that a response names, in its order (RFC 6455, section 9.1).
+        """Return the extensions in a response, in its order (RFC 6455, section 9.1).
 
         Raises:
             InvalidHandshake: if one was not offered or cannot be accepted.
-
         """
         return handshake.agreed_extensions(headers, self.available_extensions)
 
     def process_subprotocol(self, headers: Headers) -> Subprotocol | None:
-        """The subprotocol that a response names, or ``None``.
+        """Return the subprotocol in a response, or ``None``.
 
         Raises:
             InvalidHandshake: if it was not offered.
-
         """
         return handshake.agreed_subprotocol(headers, self.available_subprotocols)
 
     # --- inside
 
     def _receive_head(self, data: bytes) -> None:
-        """Read the response; a valid 101 opens the connection."""
+        """Parse the response; a valid 101 opens the connection."""
         assert self._head is not None
         try:
             response = self._head.feed(data)
@@ -210,7 +204,7 @@ class ClientProtocol(Protocol):
             self._receive_response(response, self._head)
 
     def _receive_head_eof(self) -> None:
-        """The body of a response may end with the stream; its head may not."""
+        """Handle the end of the stream, which may end the body but not the head."""
         assert self._head is not None
         try:
             response = self._head.feed_eof()

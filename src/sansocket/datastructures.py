@@ -1,4 +1,4 @@
-"""HTTP headers: a multi-dict whose keys have no case and whose order is kept."""
+"""HTTP headers: an ordered multi-dict with case-insensitive keys."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["Headers", "HeadersLike", "MultipleValuesError"]
 # RFC 9110, section 5.6.2. A plain character class: nothing to backtrack into.
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
-# What a line of a message may hold: no control character but HTAB (RFC 9110, 5.5).
+# Bytes allowed in a line of a message: no control characters but HTAB (RFC 9110, 5.5).
 PLAIN = bytes(b for b in range(256) if b == 0x09 or (b >= 0x20 and b != 0x7F))
 
-# Names that need no check, each to its key. Most headers of most requests are here.
+# Names that need no check, with their keys. Most headers of most requests are here.
 KNOWN_NAMES = {
     spelling: name.lower()
     for name in (
@@ -72,7 +72,7 @@ KNOWN_NAMES = {
     for spelling in (name, name.lower(), name.title())
 }
 
-# Lines of very many requests, each with what it is parsed to.
+# Very common lines, with the results of parsing them.
 KNOWN_LINES = {
     f"{name}: {value}": ((name, value), name.lower(), value)
     for name, value in (
@@ -101,12 +101,12 @@ KNOWN_LINES = {
 
 
 def is_token(text: str) -> bool:
-    """Whether `text` is a token (RFC 9110, section 5.6.2)."""
+    """Whether ``text`` is a token (RFC 9110, section 5.6.2)."""
     return TOKEN.fullmatch(text) is not None
 
 
 class MultipleValuesError(LookupError):
-    """A header was read as if it had one value, but it has several."""
+    """A header that was read as a single value has several."""
 
     def __str__(self) -> str:
         if len(self.args) == 1:
@@ -117,23 +117,23 @@ class MultipleValuesError(LookupError):
 class Headers(MutableMapping[str, str]):
     """HTTP headers.
 
-    Setting a header that exists adds a value. Reading one that has several raises
-    `MultipleValuesError`; `get_all` gives them all. Iterating gives each name
-    once, in lower case.
+    Setting a header that exists adds a value. Reading a header that has several values
+    raises ``MultipleValuesError``; ``get_all()`` returns all of them. Iterating yields
+    each name once, in lower case.
 
-    A name must be a token and a value free of control characters and made of
-    ISO-8859-1, else `InvalidHeader` or `InvalidHeaderValue` is raised (RFC 9110,
-    sections 5.1 and 5.5).
+    A name must be a token. A value must consist of ISO-8859-1 without control
+    characters. Otherwise, ``InvalidHeader`` or ``InvalidHeaderValue`` is raised
+    (RFC 9110, sections 5.1 and 5.5).
 
     Args:
-        headers: another `Headers`, a mapping, or pairs of name and value.
-        kwargs: more headers.
+        headers: another ``Headers``, a mapping, or pairs of names and values.
+        **kwargs: more headers.
     """
 
     __slots__ = ("__weakref__", "_index", "_list")
 
     def __init__(self, headers: HeadersLike = (), /, **kwargs: str) -> None:
-        # Pairs as they came, and from key to the value, or to a list of several.
+        # The original pairs; and for each key its value, or a list if it has several.
         self._list: list[tuple[str, str]] = []
         self._index: dict[str, str | list[str]] = {}
         if headers or kwargs:
@@ -157,14 +157,14 @@ class Headers(MutableMapping[str, str]):
         return len(_index_of(self))
 
     def get_all(self, key: str) -> list[str]:
-        """All values of a header, in order; an empty list if there are none."""
+        """Return all values of a header, in order; an empty list if there are none."""
         value = _index_of(self).get(key.lower())
         if value is None:
             return []
         return [value] if isinstance(value, str) else list(value)
 
     def raw_items(self) -> Iterator[tuple[str, str]]:
-        """Names and values as they came, repeated names included."""
+        """Iterate over the original names and values, including repeated names."""
         return iter(_pairs_of(self))
 
     # Writing
@@ -190,10 +190,10 @@ class Headers(MutableMapping[str, str]):
     def update(  # type: ignore[override]
         self, headers: HeadersLike = (), /, **kwargs: str
     ) -> None:
-        """Add headers. Those that exist already keep their values."""
+        """Add headers; existing ones keep their values."""
         source: Any = headers
         if isinstance(headers, Headers):
-            # A copy, since it may be this object itself.
+            # Copy them: this may be the same object.
             source = _pairs_of(headers).copy()
         elif hasattr(headers, "keys"):
             source = [(key, source[key]) for key in source.keys()]  # noqa: SIM118
@@ -203,11 +203,11 @@ class Headers(MutableMapping[str, str]):
             self[key] = value
 
     def set_insecure(self, key: str, value: str) -> None:
-        """Add a value unchecked. `serialize` still refuses what splits a message."""
+        """Add a value unchecked; ``serialize()`` still refuses line breaks and NUL."""
         self._add(_text(key), str(value))
 
     def copy(self) -> Headers:
-        """A copy that changes independently."""
+        """Return an independent copy."""
         index = _index_of(self).copy()
         for key, value in index.items():
             if not isinstance(value, str):
@@ -222,11 +222,11 @@ class Headers(MutableMapping[str, str]):
     # Whole
 
     def serialize(self) -> bytes:
-        """The header lines in ISO-8859-1, with the empty line that ends them.
+        """Return the header lines in ISO-8859-1, followed by an empty line.
 
         Raises:
-            InvalidHeader: a name is not a token.
-            InvalidHeaderValue: a value has a CR, LF or NUL or is not ISO-8859-1.
+            InvalidHeader: if a name is not a token.
+            InvalidHeaderValue: if a value contains CR, LF or NUL, or is not ISO-8859-1.
         """
         return write_fields("", self._list)[2:]
 
@@ -246,11 +246,11 @@ class Headers(MutableMapping[str, str]):
 
 
 HeadersLike: TypeAlias = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
-"""What `Headers` can be made of."""
+"""Argument types of ``Headers``."""
 
 
-# A list and a dict for certain: compiled methods check neither types nor how deep
-# they call each other, should these attributes hold something else.
+# Guaranteed to return a list and a dict: compiled methods check neither types nor the
+# depth of recursion, in case these attributes contain something else.
 def _pairs_of(headers: Headers) -> list[tuple[str, str]]:
     return headers._list
 
@@ -260,7 +260,7 @@ def _index_of(headers: Headers) -> dict[str, str | list[str]]:
 
 
 def add_to_index(index: dict[str, str | list[str]], key: str, value: str) -> None:
-    """Add a value to what `Headers` finds its values with."""
+    """Add a value to the index of ``Headers``."""
     known = index.get(key)
     if known is None:
         index[key] = value
@@ -276,7 +276,7 @@ _new = object.__new__
 def _from_wire(
     pairs: list[tuple[str, str]], index: dict[str, str | list[str]]
 ) -> Headers:
-    """Make `Headers` of parts that were checked already; they are taken over."""
+    """Make ``Headers`` from checked parts, without copying them."""
     headers = _new(Headers)
     headers._list = pairs
     headers._index = index
@@ -284,7 +284,7 @@ def _from_wire(
 
 
 def read_fields(lines: list[str]) -> Headers | None:
-    """Read header lines without control characters; None if any is in doubt."""
+    """Parse header lines without control characters; ``None`` if any is doubtful."""
     pairs: list[tuple[str, str]] = []
     index: dict[str, str | list[str]] = {}
     known_lines, known_names = KNOWN_LINES, KNOWN_NAMES
@@ -325,11 +325,11 @@ def replace_host(headers: Headers, authority: str) -> None:
 
 
 def write_fields(start: str, pairs: list[tuple[str, str]]) -> bytes:
-    """A head: a start line that was checked, header lines, an empty line.
+    """Build a head: a checked start line, header lines, an empty line.
 
     Raises:
-        InvalidHeader: a name is not a token.
-        InvalidHeaderValue: a value has a CR, LF or NUL or is not ISO-8859-1.
+        InvalidHeader: if a name is not a token.
+        InvalidHeaderValue: if a value contains CR, LF or NUL, or is not ISO-8859-1.
     """
     known_names = KNOWN_NAMES
     lines = [start]
@@ -353,7 +353,7 @@ def _culprit(pairs: list[tuple[str, str]]) -> InvalidHeaderValue:
 
 
 def is_field_value(value: str) -> bool:
-    """Whether `value` may travel in a header (RFC 9110, section 5.5)."""
+    """Whether ``value`` is allowed in a header (RFC 9110, section 5.5)."""
     try:
         return not value.encode("latin-1").translate(None, PLAIN)
     except UnicodeEncodeError:

@@ -1,14 +1,15 @@
-"""The two things that the core takes from outside its arguments.
+"""The two inputs of the core that are not arguments.
 
-Tests and deterministic simulations replace them; everything below the drivers
-calls them through this module, so that one assignment is enough::
+Tests and deterministic simulations replace them. The core and everything else below
+the drivers call them through this module, so one assignment is enough::
 
     from sansocket import environment
     environment.random_bytes = my_generator
     environment.wall_clock = lambda: 0.0
 
-``random_bytes`` must be a strong source: masking keys and handshake keys come
-from it (RFC 6455, section 10.3). ``wall_clock`` only fills the ``Date`` header.
+``random_bytes`` must be cryptographically strong: it generates masking keys and
+handshake keys (RFC 6455, section 10.3). ``wall_clock`` is used only for the ``Date``
+header.
 """
 
 from __future__ import annotations

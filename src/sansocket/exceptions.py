@@ -17,7 +17,7 @@
     |   |-- ProxyError               the proxy did not connect
     |   |   |-- InvalidProxyMessage
     |   |   `-- InvalidProxyStatus
-    |   |-- InvalidMessage           not HTTP
+    |   |-- InvalidMessage           not valid HTTP
     |   |-- InvalidMethod            not GET
     |   |-- InvalidProtocol          not HTTP/1.1
     |   |-- InvalidStatus            the server did not answer with 101
@@ -25,21 +25,21 @@
     |   |   |-- InvalidHeaderFormat  it does not follow its grammar
     |   |   |-- InvalidHeaderValue   its value is not acceptable
     |   |   |-- InvalidOrigin        the origin is not acceptable
-    |   |   `-- InvalidUpgrade       this is no upgrade to WebSocket
+    |   |   `-- InvalidUpgrade       not an upgrade to WebSocket
     |   `-- NegotiationError         extension or subprotocol not agreed
     |       |-- DuplicateParameter
     |       |-- InvalidParameterName
     |       `-- InvalidParameterValue
-    |-- ProtocolError                the peer broke RFC 6455       (has a close_code)
+    |-- ProtocolError                a violation of RFC 6455       (has a close_code)
     |   `-- InvalidUTF8              text that is not UTF-8 (also a UnicodeError)
     |-- PayloadTooBig                a message over the limit      (has a close_code)
     |-- TooManyFragments             a message in too many pieces  (has a close_code)
     |-- InvalidState                 not possible in this state (an AssertionError)
     `-- ConcurrencyError             two tasks did the same at once (a RuntimeError)
 
-``status`` is the HTTP status that a server answers with, ``close_code`` the code
-that the connection fails with. ``str()`` gives one line, in which text of the peer
-is escaped and shortened; the attributes keep it as it came.
+``status`` is the HTTP status of a server's response, and ``close_code`` the code with
+which the connection fails. ``str()`` returns one line, in which text from the peer is
+escaped and shortened; the attributes keep it unchanged.
 """
 
 from __future__ import annotations
@@ -86,11 +86,11 @@ __all__ = [
     "WebSocketException",
 ]
 
-SHOWN = 80  # characters of the peer's text that a message shows at most
+SHOWN = 80  # maximum number of characters from the peer in a message
 
 
 def shown(text: str) -> str:
-    """Make text of the peer fit for a log: one line, printable ASCII, not long."""
+    """Make text from the peer safe for a log: one short line of printable ASCII."""
     cut = text[:SHOWN]
     if not (cut.isascii() and cut.isprintable()):
         cut = ascii(cut)[1:-1]
@@ -108,9 +108,10 @@ class ConnectionClosed(WebSocketException):
     """The connection is closed.
 
     Args:
-        rcvd: the close frame that came, or None.
-        sent: the close frame that went out, or None.
-        rcvd_then_sent: which of two came first; None unless there were two.
+        rcvd: the close frame received, or ``None``.
+        sent: the close frame sent, or ``None``.
+        rcvd_then_sent: whether the one received was first; ``None`` unless there
+            were two.
     """
 
     def __init__(
@@ -139,10 +140,10 @@ class ConnectionClosed(WebSocketException):
     def __str__(self) -> str:
         if self.rcvd is None:
             if self.sent is None:
-                return "connection lost, no close frame either way"
-            return f"closed with {shown(str(self.sent))}, which nobody answered"
+                return "connection lost: no close frame sent or received"
+            return f"closed with {shown(str(self.sent))}; the peer did not answer"
         if self.sent is None:
-            return f"peer closed with {shown(str(self.rcvd))}, which was not answered"
+            return f"peer closed with {shown(str(self.rcvd))}; no answer was sent"
         if self.rcvd_then_sent:
             return f"peer closed with {self._both(self.rcvd, self.sent)}"
         return f"closed with {self._both(self.sent, self.rcvd)}"
@@ -163,7 +164,7 @@ class ConnectionClosedError(ConnectionClosed):
 
 
 class InvalidURI(WebSocketException):
-    """`uri` is not a WebSocket URI, for the reason `msg`."""
+    """``uri`` is not a WebSocket URI, for the reason ``msg``."""
 
     def __init__(self, uri: str, msg: str) -> None:
         super().__init__(uri, msg)
@@ -175,7 +176,7 @@ class InvalidURI(WebSocketException):
 
 
 class InvalidProxy(WebSocketException):
-    """`proxy` can't be used as a proxy, for the reason `msg`."""
+    """``proxy`` cannot be used, for the reason ``msg``."""
 
     def __init__(self, proxy: str, msg: str) -> None:
         super().__init__(proxy, msg)
@@ -219,7 +220,7 @@ class HeaderLineTooLong(SecurityError):
 
 
 class TooManyHeaders(SecurityError):
-    """There are more headers than allowed, or too many bytes of them."""
+    """There are more headers, or more bytes in them, than allowed."""
 
     status = 431
 
@@ -274,7 +275,7 @@ class InvalidProtocol(InvalidHandshake):
 
 
 class InvalidStatus(InvalidHandshake):
-    """The server did not switch to WebSocket; `response` is what it said."""
+    """The server did not switch to WebSocket; ``response`` is its answer."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response)
@@ -285,7 +286,7 @@ class InvalidStatus(InvalidHandshake):
 
 
 class InvalidHeader(InvalidHandshake):
-    """A header is missing (`value` is None), empty or not valid."""
+    """A header is missing (``value`` is ``None``), empty or invalid."""
 
     def __init__(self, name: str, value: str | None = None) -> None:
         super().__init__(name, value)
@@ -302,7 +303,7 @@ class InvalidHeader(InvalidHandshake):
 
 
 class InvalidHeaderFormat(InvalidHeader):
-    """The value `header` breaks its grammar at `pos`; `error` says how."""
+    """The value ``header`` violates its grammar at ``pos``; ``error`` explains how."""
 
     def __init__(self, name: str, error: str, header: str, pos: int) -> None:
         super().__init__(name, f"{error} at {pos} in {header}")
@@ -324,7 +325,7 @@ class InvalidOrigin(InvalidHeader):
 
 
 class InvalidUpgrade(InvalidHeader):
-    """The message is no upgrade to WebSocket."""
+    """The message is not an upgrade to WebSocket."""
 
     status = 426
 
@@ -345,7 +346,7 @@ class DuplicateParameter(NegotiationError):
 
 
 class InvalidParameterName(NegotiationError):
-    """A parameter of an extension is not known."""
+    """A parameter of an extension is unknown."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -356,7 +357,7 @@ class InvalidParameterName(NegotiationError):
 
 
 class InvalidParameterValue(NegotiationError):
-    """A parameter of an extension lacks its value, or has one it can't have."""
+    """A parameter of an extension lacks its value, or has an invalid one."""
 
     def __init__(self, name: str, value: str | None) -> None:
         super().__init__(name, value)
@@ -367,14 +368,14 @@ class InvalidParameterValue(NegotiationError):
         name = shown(self.name)
         if self.value is None:
             return f"extension parameter {name} needs a value"
-        return f"extension parameter {name} can't be {shown(self.value) or 'empty'}"
+        return f"extension parameter {name} cannot be {shown(self.value) or 'empty'}"
 
 
 # Open connections
 
 
 class ProtocolError(WebSocketException):
-    """The peer, or a caller, broke the rules of RFC 6455."""
+    """The peer, or the caller, violated RFC 6455."""
 
     close_code: int = 1002
 
@@ -389,9 +390,10 @@ class PayloadTooBig(WebSocketException):
     """A message exceeds the limit.
 
     Args:
-        size_or_message: bytes announced, None when not known, or a whole message.
-        max_size: bytes that were still allowed.
-        current_size: bytes of the message that came before, which count too.
+        size_or_message: announced number of bytes, or ``None`` if unknown; or the
+            complete text of the error.
+        max_size: number of bytes that were still allowed.
+        current_size: number of bytes of the message that arrived earlier.
     """
 
     close_code: int = 1009
@@ -412,7 +414,7 @@ class PayloadTooBig(WebSocketException):
             self.set_current_size(current_size)
 
     def set_current_size(self, current_size: int) -> None:
-        """Record what came before; `max_size` becomes the limit of the whole."""
+        """Record the earlier bytes; ``max_size`` becomes the limit of the message."""
         self.current_size = current_size
         if self.max_size is not None:
             self.max_size += current_size
@@ -426,7 +428,7 @@ class PayloadTooBig(WebSocketException):
 
 
 class TooManyFragments(WebSocketException):
-    """A message comes in more fragments than allowed."""
+    """A message has more fragments than allowed."""
 
     close_code: int = 1009
 
@@ -446,4 +448,4 @@ class InvalidState(WebSocketException, AssertionError):
 
 
 class ConcurrencyError(WebSocketException, RuntimeError):
-    """Two callers did at once what only one may do at a time."""
+    """Two callers did something at once that only one may do at a time."""

@@ -1,4 +1,4 @@
-"""WebSocket frames (RFC 6455, section 5.2) and what close frames carry."""
+"""WebSocket frames (RFC 6455, section 5.2) and the contents of close frames."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OK_CLOSE_CODES", "Close", "CloseCode", "Frame", "Opcode"]
 
-# Software that knows `websockets` uses these names, and those of its older releases.
+# Software written for `websockets` uses these names, and those of its older releases.
 CONT, TEXT, BINARY = DATA_OPCODES = Opcode.CONT, Opcode.TEXT, Opcode.BINARY
 CLOSE, PING, PONG = CTRL_OPCODES = Opcode.CLOSE, Opcode.PING, Opcode.PONG
 OP_CONT, OP_TEXT, OP_BINARY = DATA_OPCODES
@@ -40,10 +40,11 @@ class Frame:
 
     Attributes:
         opcode: member of ``Opcode``.
-        data: payload, unmasked; ``bytes`` in every frame that was received.
+        data: unmasked payload; ``bytes`` in every received frame.
         fin: whether it is the last frame of its message.
-        rsv1: reserved bit, for extensions; so are ``rsv2`` and ``rsv3``.
-
+        rsv1: first reserved bit, for extensions.
+        rsv2: second reserved bit.
+        rsv3: third reserved bit.
     """
 
     __match_args__ = ("opcode", "data", "fin", "rsv1", "rsv2", "rsv3")
@@ -71,7 +72,7 @@ class Frame:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Frame):
             return NotImplemented
-        # Variables keep what a comparison might replace.
+        # Local variables keep values that a comparison might replace.
         opcode, data = self.opcode, self.data
         return (
             opcode == other.opcode
@@ -85,7 +86,7 @@ class Frame:
     __hash__ = None  # type: ignore[assignment]  # compared by value and mutable
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How to copy and pickle a frame: the same in both forms, subclasses too."""
+        """Support copying and pickling, alike in both forms and for subclasses."""
         fields = {name: getattr(self, name) for name in Frame.__match_args__}
         return __newobj__, (type(self),), (getattr(self, "__dict__", None), fields)
 
@@ -100,8 +101,12 @@ class Frame:
         return _describe(self)
 
     def check(self) -> None:
-        """Raise ProtocolError if no extension could have left the frame like this:
-        reserved bits, or a control frame that is fragmented or over 125 bytes."""
+        """Check the frame, as it is after all extensions.
+
+        Raises:
+            ProtocolError: if it has reserved bits, or is a control frame that is
+                fragmented or has over 125 bytes.
+        """
         if self.rsv1 or self.rsv2 or self.rsv3:
             raise ProtocolError("reserved bits are set")
         opcode = self.opcode
@@ -114,15 +119,14 @@ class Frame:
     def serialize(
         self, *, mask: bool, extensions: Sequence[Extension] | None = None
     ) -> bytes:
-        """The frame as bytes to write.
+        """Return the frame as bytes to write.
 
         Args:
-            mask: whether to mask it, as a client must (RFC 6455, section 5.1).
+            mask: whether to mask it; clients must (RFC 6455, section 5.1).
             extensions: extensions to apply first, in this order.
 
         Raises:
             ProtocolError: if the frame is not valid before extensions apply.
-
         """
         self.check()
         frame = self
@@ -132,7 +136,7 @@ class Frame:
 
 
 def first_byte(frame: Frame) -> int:
-    """FIN, reserved bits and opcode, as the first byte of the header has them."""
+    """Return the first byte of the header: FIN, reserved bits and opcode."""
     opcode = frame.opcode
     return (
         (0x80 if frame.fin else 0)
@@ -144,7 +148,7 @@ def first_byte(frame: Frame) -> int:
 
 
 def new_frame(opcode: Opcode, data: bytes, fin: bool) -> Frame:
-    """``Frame(opcode, data, fin)`` without the cost of a call with arguments."""
+    """Make ``Frame(opcode, data, fin)`` without the cost of a call with arguments."""
     frame = kernels.blank(Frame)
     frame.opcode = opcode
     frame.data = data
@@ -176,8 +180,8 @@ def _describe(frame: Frame) -> str:
 
 
 def _text(data: bytes) -> str | None:
-    """The payload as text, of a long one just both ends; None if it is none."""
-    end = 4 * _SHOWN  # bytes, enough for as many characters as are shown
+    """Return the payload as text, shortened to its ends; ``None`` if it is not text."""
+    end = 4 * _SHOWN  # enough bytes for the characters that are shown
     try:
         if len(data) <= 2 * end:
             return str(data, "utf-8")

@@ -1,7 +1,7 @@
-"""The grammar of header values: text to typed values and back.
+"""The grammar of header values: parses text to typed values, and builds text.
 
-Everything here takes time in proportion to the length of the text, and lists are
-bounded, since the text comes from the peer.
+The text comes from the peer, so everything here takes time in proportion to its
+length, and the length of lists is limited.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ __all__ = [
     "validate_subprotocols",
 ]
 
-# More members than this, empty ones included, are not taken from anybody.
+# Maximum number of members in a list, including empty ones.
 MAX_MEMBERS = 128
 
-# RFC 3986, section 3.2.2. The first form is what nearly all hosts look like.
+# RFC 3986, section 3.2.2. Nearly all hosts match the first form.
 _PLAIN_HOST = re.compile(r"[0-9A-Za-z\-._]+(?::([0-9]*))?")
 _HOST = re.compile(
     r"(?:\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]"  # up to the first colon: one way to match
@@ -64,9 +64,9 @@ _TOKEN68 = re.compile(r"[0-9A-Za-z\-._~+/]+=*")
 # Host (RFC 9110, section 7.2)
 
 
-@lru_cache(maxsize=32)  # a server is called by few names
+@lru_cache(maxsize=32)  # a server has few names
 def is_host(text: str) -> bool:
-    """Whether `text` is a valid ``host [":" port]``."""
+    """Whether ``text`` is a valid ``host [":" port]``."""
     match = _PLAIN_HOST.fullmatch(text) or _HOST.fullmatch(text)
     if match is None:
         return False
@@ -77,9 +77,9 @@ def is_host(text: str) -> bool:
 def build_host(
     host: str, port: int, secure: bool, *, always_include_port: bool = False
 ) -> str:
-    """Value of ``Host``; the port only if it isn't the default, or if asked for."""
+    """Build ``Host``; it has a port if that is not the default, or if requested."""
     if ":" in host:
-        # A zone means nothing to the other side (RFC 6874, section 4).
+        # A zone is meaningless to the other side (RFC 6874, section 4).
         host = f"[{host.partition('%')[0]}]"
     if always_include_port or port != (443 if secure else 80):
         return f"{host}:{port}"
@@ -90,28 +90,28 @@ def build_host(
 
 
 def parse_connection(header: str) -> list[ConnectionOption]:
-    """Members of ``Connection``.
+    """Parse ``Connection``.
 
     Raises:
-        InvalidHeaderFormat: it is not a list of tokens.
+        InvalidHeaderFormat: if it is not a list of tokens.
     """
     return _parse_list("Connection", header, TOKEN)
 
 
 def parse_upgrade(header: str) -> list[UpgradeProtocol]:
-    """Members of ``Upgrade``.
+    """Parse ``Upgrade``.
 
     Raises:
-        InvalidHeaderFormat: it is not a list of protocols.
+        InvalidHeaderFormat: if it is not a list of protocols.
     """
     return _parse_list("Upgrade", header, _PROTOCOL)
 
 
 def parse_subprotocol(header: str) -> list[Subprotocol]:
-    """Members of ``Sec-WebSocket-Protocol``.
+    """Parse ``Sec-WebSocket-Protocol``.
 
     Raises:
-        InvalidHeaderFormat: it is not a list of tokens that are all different.
+        InvalidHeaderFormat: if it is not a list of distinct tokens.
     """
     name = "Sec-WebSocket-Protocol"
     members: list[Subprotocol] = _parse_list(name, header, TOKEN)
@@ -121,16 +121,16 @@ def parse_subprotocol(header: str) -> list[Subprotocol]:
 
 
 def build_subprotocol(subprotocols: Sequence[Subprotocol]) -> str:
-    """Value of ``Sec-WebSocket-Protocol``."""
+    """Build ``Sec-WebSocket-Protocol``."""
     return ", ".join(subprotocols)
 
 
 def validate_subprotocols(subprotocols: Sequence[Subprotocol]) -> None:
-    """Check subprotocols that the application supplies.
+    """Check subprotocols supplied by the application.
 
     Raises:
-        TypeError: they are a str, which would be a sequence of characters.
-        ValueError: one is not a token.
+        TypeError: if they are a ``str``, which is a sequence of characters.
+        ValueError: if one is not a token.
     """
     if isinstance(subprotocols, str):
         raise TypeError("subprotocols must be a list of str, not one str")
@@ -140,7 +140,7 @@ def validate_subprotocols(subprotocols: Sequence[Subprotocol]) -> None:
 
 
 def _parse_list(name: str, header: str, member: re.Pattern[str]) -> list[Any]:
-    """Members of a list; empty ones are passed over."""
+    """Parse a list; empty members are skipped."""
     members = []
     pos = 0
     for count, piece in enumerate(header.split(",", MAX_MEMBERS)):
@@ -161,10 +161,10 @@ def _parse_list(name: str, header: str, member: re.Pattern[str]) -> list[Any]:
 
 
 def parse_extension(header: str) -> list[ExtensionHeader]:
-    """Members of ``Sec-WebSocket-Extensions``, each with its parameters.
+    """Parse ``Sec-WebSocket-Extensions``.
 
     Raises:
-        InvalidHeaderFormat: the value does not follow the grammar.
+        InvalidHeaderFormat: if the value does not follow the grammar.
     """
     common = _COMMON_OFFERS.get(header)
     if common is not None:
@@ -183,7 +183,7 @@ def parse_extension(header: str) -> list[ExtensionHeader]:
 
 
 def build_extension(extensions: Sequence[ExtensionHeader]) -> str:
-    """Value of ``Sec-WebSocket-Extensions``."""
+    """Build ``Sec-WebSocket-Extensions``."""
     return ", ".join(
         "; ".join([name, *map(_build_parameter, parameters)])
         for name, parameters in extensions
@@ -204,7 +204,7 @@ def _build_parameter(parameter: ExtensionParameter) -> str:
     return name if value is None else f"{name}={value}"
 
 
-# What browsers offer and what other clients of note do.
+# The offers of browsers and of other well-known clients.
 _COMMON_OFFERS: dict[str, tuple[ExtensionName, tuple[ExtensionParameter, ...]]]
 _COMMON_OFFERS = {
     "permessage-deflate; client_max_window_bits": (
@@ -216,9 +216,9 @@ _COMMON_OFFERS = {
 
 
 class _Scanner:
-    """Reads one header value from left to right, never going back.
+    """Reads one header value from left to right, without going back.
 
-    It stands before something that is neither space nor tab.
+    Its position is never before a space or a tab.
     """
 
     def __init__(self, name: str, header: str) -> None:
@@ -231,7 +231,7 @@ class _Scanner:
         return self._pos == len(self._header)
 
     def accept(self, char: str) -> bool:
-        """Step over `char` if it is next."""
+        """Skip ``char`` if it is next, and return whether it was."""
         if not self._header.startswith(char, self._pos):
             return False
         self._advance(self._pos + 1)
@@ -242,7 +242,7 @@ class _Scanner:
             raise self.error(f"no {char!r}")
 
     def skip_commas(self) -> None:
-        """Step over empty members of a list."""
+        """Skip empty members of a list."""
         self._count_member()
         while self.accept(","):
             self._count_member()
@@ -255,7 +255,7 @@ class _Scanner:
         return match[0]
 
     def value(self) -> str:
-        """A token, plain or quoted."""
+        """Read a token, plain or quoted."""
         match = _QUOTED.match(self._header, self._pos)
         if match is None:
             return self.token()
@@ -282,32 +282,32 @@ class _Scanner:
 
 
 def build_quoted_string(text: str) -> str:
-    """`text` as a quoted-string.
+    """Build a quoted-string.
 
     Raises:
-        ValueError: it has control characters.
+        ValueError: if the text has control characters.
     """
     if not text.replace("\t", "").isprintable():
-        raise ValueError(f"text can't be quoted: {text!r}")
+        raise ValueError(f"text cannot be quoted: {text!r}")
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
 def build_www_authenticate_basic(realm: str) -> str:
-    """Value of ``WWW-Authenticate`` that asks for basic authentication.
+    """Build ``WWW-Authenticate`` for basic authentication.
 
     Raises:
-        ValueError: the realm has control characters.
+        ValueError: if the realm has control characters.
     """
     return f'Basic realm={build_quoted_string(realm)}, charset="UTF-8"'
 
 
 def parse_authorization_basic(header: str) -> tuple[str, str]:
-    """User name and password of an ``Authorization`` header.
+    """Parse ``Authorization`` into user name and password.
 
     Raises:
-        InvalidHeaderFormat: the value does not follow the grammar.
-        InvalidHeaderValue: it is not basic authentication, or not as UTF-8.
+        InvalidHeaderFormat: if the value does not follow the grammar.
+        InvalidHeaderValue: if it is not basic authentication, or not in UTF-8.
     """
     name = "Authorization"
     scheme, space, credentials = header.partition(" ")
@@ -329,13 +329,13 @@ def parse_authorization_basic(header: str) -> tuple[str, str]:
 
 
 def build_authorization_basic(username: str, password: str) -> str:
-    """Value of ``Authorization`` for basic authentication.
+    """Build ``Authorization`` for basic authentication.
 
     Raises:
-        ValueError: the user name has a colon.
+        ValueError: if the user name has a colon.
     """
     if ":" in username:
-        raise ValueError("user name can't have a colon")
+        raise ValueError("user name cannot have a colon")
     credentials = f"{username}:{password}".encode()
     return "Basic " + binascii.b2a_base64(credentials, newline=False).decode()
 

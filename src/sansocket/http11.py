@@ -1,8 +1,8 @@
-"""HTTP/1.1 requests and responses: parse one, serialise one (RFC 9112).
+"""HTTP/1.1 requests and responses: parsing and serializing (RFC 9112).
 
-Only what the opening handshake needs. How heads are read, and how strictly, is in
-`_http.heads`. Of a response everything counts but its body: whatever is wrong with
-that, or with how its length is announced, the status is not lost (see `_http.bodies`).
+This covers only the needs of the opening handshake. ``_http.heads`` reads the heads and
+explains how strictly. An error in the body of a response, or in its announced length,
+does not hide the status (see ``_http.bodies``).
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ class Request(Value):
 
     Args:
         path: target in origin-form: path and query.
-        headers: its headers.
-        method: its method.
-        protocol: version of HTTP.
+        headers: header fields.
+        method: such as ``GET``.
+        protocol: version of HTTP, such as ``HTTP/1.1``.
     """
 
     __match_args__ = ("path", "headers", "method", "protocol")
@@ -88,11 +88,11 @@ class Request(Value):
         self.protocol = protocol
 
     def serialize(self) -> bytes:
-        """The request as it is sent.
+        """Return the request as bytes to write.
 
         Raises:
-            ValueError: a part of the request line is not valid.
-            InvalidHeader: a header is not valid.
+            ValueError: if part of the request line is not valid.
+            InvalidHeader: if a header is not valid.
         """
         if not is_token(self.method):
             raise ValueError(f"method is not a token: {self.method!r}")
@@ -108,10 +108,10 @@ class Response(Value):
     """An HTTP response.
 
     Args:
-        status_code: three digits.
+        status_code: number of three digits.
         reason_phrase: text for people; may be empty.
-        headers: its headers.
-        body: its body, decoded.
+        headers: header fields.
+        body: decoded body.
     """
 
     __match_args__ = ("status_code", "reason_phrase", "headers", "body")
@@ -133,17 +133,17 @@ class Response(Value):
         self.body = body
 
     def serialize(self, *, method: str | None = None) -> bytes:
-        """The response as it is sent.
+        """Return the response as bytes to write.
 
-        A body is left out where there can't be any (RFC 9110, section 6.4.1), and so
-        are the headers that tell its length where those are forbidden (section 8.6).
+        The body is left out where there cannot be one (RFC 9110, section 6.4.1), and so
+        are the headers for its length where they are forbidden (section 8.6).
 
         Args:
-            method: method of the request; None if it is neither HEAD nor CONNECT.
+            method: method of the request; ``None`` if it is neither HEAD nor CONNECT.
 
         Raises:
-            ValueError: the status code or the reason phrase is not valid.
-            InvalidHeader: a header is not valid.
+            ValueError: if the status code or the reason phrase is not valid.
+            InvalidHeader: if a header is not valid.
         """
         code = int(self.status_code)
         if not 100 <= code <= 999:
@@ -162,7 +162,7 @@ class Response(Value):
 def _lines_without_body(
     headers: Headers, code: int, method: str | None
 ) -> list[tuple[str, str]]:
-    """Header lines of a response without a body, as far as they may be sent."""
+    """Return the header lines that may be sent in a response without a body."""
     pairs, index = headers._list, headers._index
     framed = "content-length" in index or "transfer-encoding" in index
     if framed and (code == 205 or not has_length(code, method)):
@@ -177,7 +177,7 @@ def _lines_without_body(
 
 
 def _parse_request_line(line: str) -> tuple[str, str, str, str | None]:
-    """Method, path, protocol; and the authority, if the target is absolute."""
+    """Return method, path, protocol; and the authority, if the target is absolute."""
     parts = line.split(" ")
     if len(parts) != 3:
         raise InvalidMessage(f"malformed request line: {shown(line)}")
@@ -201,12 +201,12 @@ class RequestParser(HeadParser):
     """Parses one request.
 
     Args:
-        max_request_line: largest request line.
-        max_header_line: largest header line.
-        max_headers: largest number of header lines.
-        max_head_size: largest sum of all lines.
+        max_request_line: maximum size of the request line.
+        max_header_line: maximum size of a header line.
+        max_headers: maximum number of header lines.
+        max_head_size: maximum size of all lines together.
 
-    Sizes are in bytes and don't count line ends.
+    Sizes are in bytes and do not include line ends.
     """
 
     def __init__(
@@ -225,16 +225,18 @@ class RequestParser(HeadParser):
         return RequestLineTooLong(f"request line exceeds {limit} bytes")
 
     def feed(self, data: bytes) -> Request | None:
-        """Take bytes; give the request once its head is complete.
+        """Parse bytes; return the request once its head is complete.
 
-        Then `rest` holds what came behind it. An absolute target is split: its
-        authority replaces the value of ``Host``, as RFC 9112, section 3.2.2 wants,
-        if there is exactly one.
+        ``rest`` then contains the bytes after it. An absolute target is split: its
+        authority replaces the value of ``Host`` if there is exactly one, as required
+        by RFC 9112, section 3.2.2.
 
         Raises:
-            RequestLineTooLong, HeaderLineTooLong, TooManyHeaders: over a limit.
-            InvalidMessage: not HTTP.
-            InvalidHeaderValue: the ``Content-Length`` is not a number.
+            RequestLineTooLong: if the request line exceeds its limit.
+            HeaderLineTooLong: if a header line exceeds its limit.
+            TooManyHeaders: if there are more headers than allowed.
+            InvalidMessage: if it is not valid HTTP.
+            InvalidHeaderValue: if ``Content-Length`` is not a number.
         """
         headers = None if self._slow else self._read_whole(data)
         if headers is None:
@@ -247,13 +249,13 @@ class RequestParser(HeadParser):
         return Request(path, headers, method, protocol)
 
     def asks_for_head(self) -> bool:
-        """Whether the method is HEAD, also of a request that was refused."""
+        """Whether the method is HEAD, even if the request was refused."""
         if self._start is not None:
             return bool(self._start[0] == "HEAD")
         return self._buffer[:7].lstrip(b"\r\n").startswith(b"HEAD ")
 
     def feed_eof(self) -> None:
-        """Take the end of the stream, inside or before the head.
+        """Report the end of the stream, inside or before the head.
 
         Raises:
             InvalidMessage: always.
@@ -264,32 +266,32 @@ class RequestParser(HeadParser):
 
 
 def _parse_status_line(line: str) -> tuple[int, str]:
-    """Status code and reason phrase."""
+    """Return status code and reason phrase."""
     match = _STATUS_LINE.fullmatch(line)
-    # An upgrade needs HTTP/1.1 (RFC 9110, section 7.8).
+    # An upgrade requires HTTP/1.1 (RFC 9110, section 7.8).
     if match is None or (match[1] == "0" and match[2] == "101"):
         raise InvalidMessage(f"malformed status line: {shown(line)}")
     return int(match[2]), match[3] or ""
 
 
 class ResponseParser(HeadParser):
-    """Parses one final response; interim ones (1xx but 101) are passed over.
+    """Parses one final response; skips interim ones (1xx except 101).
 
     Args:
-        max_status_line: largest status line.
-        max_header_line: largest header line.
-        max_headers: largest number of header lines.
-        max_head_size: largest sum of all lines.
-        max_body: bytes of a body that are kept; the rest is cut off.
-        read_body: ``False`` if the response ends with its head: that to a CONNECT
+        max_status_line: maximum size of the status line.
+        max_header_line: maximum size of a header line.
+        max_headers: maximum number of header lines.
+        max_head_size: maximum size of all lines together.
+        max_body: maximum number of bytes of the body to keep; the rest is cut off.
+        read_body: ``False`` if the response ends with its head, like that to CONNECT
             (RFC 9112, section 6.3).
 
-    Sizes are in bytes and don't count line ends.
+    Sizes are in bytes and do not include line ends.
 
     Attributes:
-        rest: what came behind the response, once it is complete.
-        flaw: what is wrong with its body, or None; the response is given all the
-            same, with what came of the body.
+        rest: the bytes after the response, once it is complete.
+        flaw: an error in its body, or ``None``. The response is returned in any case,
+            with the part of the body that was received.
     """
 
     def __init__(
@@ -305,14 +307,14 @@ class ResponseParser(HeadParser):
         self._unfolds = True
         self._max_body = max_body
         self._read_body = read_body
-        self._interim = 0  # how many responses were passed over
+        self._interim = 0  # number of responses skipped
         self._headers: Headers | None = None  # once the head is complete
         self._body = Body(0)
         self.flaw: InvalidHandshake | None = None
 
     @property
     def refused(self) -> bool:
-        """Whether the head of a response is complete that doesn't switch protocols."""
+        """Whether a complete head refuses to switch protocols."""
         return self._headers is not None and self._start[0] != 101
 
     def _parse_start(self, line: str) -> Any:
@@ -322,15 +324,17 @@ class ResponseParser(HeadParser):
         return StatusLineTooLong(f"status line exceeds {limit} bytes")
 
     def feed(self, data: bytes) -> Response | None:
-        """Take bytes; give the response once it is complete.
+        """Parse bytes; return the response once it is complete.
 
-        Then `rest` holds what came behind it. A body that lasts until the end of
-        the stream is complete with `feed_eof`.
+        ``rest`` then contains the bytes after it. If the body lasts until the end of
+        the stream, ``feed_eof()`` completes it.
 
         Raises:
-            StatusLineTooLong, HeaderLineTooLong, TooManyHeaders: over a limit.
-            SecurityError: too many interim responses.
-            InvalidMessage: not HTTP.
+            StatusLineTooLong: if the status line exceeds its limit.
+            HeaderLineTooLong: if a header line exceeds its limit.
+            TooManyHeaders: if there are more headers than allowed.
+            SecurityError: if there are too many interim responses.
+            InvalidMessage: if it is not valid HTTP.
         """
         while self._headers is None:
             headers = None if self._slow else self._read_whole(data)
@@ -350,10 +354,10 @@ class ResponseParser(HeadParser):
         return self._response(self._headers)
 
     def feed_eof(self) -> Response:
-        """Take the end of the stream, or of the time to wait for more of a body.
+        """Report the end of the stream, or of the time to wait for the body.
 
         Raises:
-            InvalidMessage: the head is not complete.
+            InvalidMessage: if the head is not complete.
         """
         exc = InvalidMessage("stream ended before the end of the response")
         exc.__cause__ = EOFError()

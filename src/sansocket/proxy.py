@@ -1,7 +1,7 @@
-"""Proxies, without I/O: which one to use, and the tunnel through one of HTTP.
+"""Proxies, without I/O: the choice of a proxy, and tunnels through HTTP proxies.
 
-A tunnel is asked for with CONNECT (RFC 9110, section 9.3.6). SOCKS is left to a
-library that knows it.
+A client requests a tunnel with CONNECT (RFC 9110, section 9.3.6). SOCKS is left to
+another library.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class Proxy(Value):
 
     Args:
         scheme: ``http``, ``https``, ``socks4``, ``socks4a``, ``socks5`` or
-            ``socks5h``. With ``socks4a`` and ``socks5h`` the proxy looks up names.
+            ``socks5h``. With ``socks4a`` and ``socks5h``, the proxy resolves names.
         host: host name in lower-case ASCII, or an IP address without brackets.
-        port: always an int, even if it's the default.
-        username: None, as `password`, if the URL has no user information.
+        port: always an int, even if it is the default.
+        username: ``None``, like ``password``, if the URL has no user information.
         password: not shown in the representation.
     """
 
@@ -78,7 +78,7 @@ class Proxy(Value):
 
     @property
     def user_info(self) -> tuple[str, str] | None:
-        """User name and password, or None."""
+        """User name and password, or ``None``."""
         if self.username is None or self.password is None:
             return None
         return self.username, self.password
@@ -94,12 +94,14 @@ def parse_proxy(proxy: str) -> Proxy:
     """Split the URL of a proxy into its parts.
 
     Raises:
-        InvalidProxy: `proxy` is not valid.
+        InvalidProxy: if ``proxy`` is not valid.
     """
     scheme, separator, rest = proxy.partition("://")
     scheme = scheme.lower()
     if not separator or scheme not in DEFAULT_PORTS:
-        raise InvalidProxy(proxy, f"its scheme is none of {', '.join(DEFAULT_PORTS)}")
+        raise InvalidProxy(
+            proxy, f"its scheme is not one of {', '.join(DEFAULT_PORTS)}"
+        )
     authority = rest.removesuffix("/")
     for sign, part in ("#", "fragment"), ("?", "query"), ("/", "path"):
         if sign in authority:
@@ -107,7 +109,7 @@ def parse_proxy(proxy: str) -> Proxy:
     if _PORT.search(authority) is None:
         authority = f"{authority.removesuffix(':')}:{DEFAULT_PORTS[scheme]}"
     try:
-        # An authority is the same in all kinds of URLs.
+        # The authority has the same form in all kinds of URLs.
         parts = parse_uri(f"ws://{authority}")
     except InvalidURI as exc:
         raise InvalidProxy(proxy, exc.msg) from None
@@ -117,18 +119,18 @@ def parse_proxy(proxy: str) -> Proxy:
 
 
 def get_proxy(uri: WebSocketURI) -> str | None:
-    """URL of the proxy that the system wants for a WebSocket URI, or None.
+    """Return the URL of the system's proxy for a WebSocket URI, or ``None``.
 
-    It is that of the first which is set of the environment variables ``ws_proxy`` or
+    This is the first of these environment variables that is set: ``ws_proxy`` or
     ``wss_proxy``, ``socks_proxy``, ``https_proxy`` and, without TLS, ``http_proxy``,
-    in lower or upper case. A scheme that is missing is ``http``. On macOS and Windows,
-    without such variables, it is that of the system's settings.
+    in lower or upper case. The default scheme is ``http``. On macOS and Windows, if no
+    such variable is set, the system's settings apply.
 
     The variable ``no_proxy`` lists hosts to reach without a proxy, separated by commas
-    or blanks: ``example.com`` or ``.example.com`` for a name and all below it,
-    ``*.example.com`` for those below it only, an IP address, with or without brackets,
-    a block of them as in ``10.0.0.0/8`` or ``fd00::/8``, and ``*`` for all hosts. A
-    name or an address may be followed by a port, as in ``[::1]:8000``.
+    or blanks: ``example.com`` or ``.example.com`` for a name and all its subdomains,
+    ``*.example.com`` for its subdomains only, an IP address with or without brackets,
+    a block of addresses such as ``10.0.0.0/8`` or ``fd00::/8``, and ``*`` for all
+    hosts. A name or an address may be followed by a port, as in ``[::1]:8000``.
     """
     from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
@@ -148,13 +150,13 @@ def get_proxy(uri: WebSocketURI) -> str | None:
     if "://" not in proxy:
         proxy = f"http://{proxy}"
     if kind == "socks" and proxy.startswith("http://"):
-        # Systems name a SOCKS proxy so, and HTTP can't be meant.
+        # Systems name a SOCKS proxy like this; it cannot mean HTTP.
         return f"socks5h://{proxy[7:]}"
     return proxy
 
 
 def _is_listed(uri: WebSocketURI, no_proxy: str) -> bool:
-    """Whether `no_proxy` lists the host of a URI."""
+    """Whether ``no_proxy`` lists the host of a URI."""
     host = uri.host.removesuffix(".")
     block = _block(host)
     for entry in no_proxy.lower().replace(",", " ").split():
@@ -173,7 +175,7 @@ def _is_listed(uri: WebSocketURI, no_proxy: str) -> bool:
 
 
 def _is_within(host: str, name: str) -> bool:
-    """Whether a host is what an entry of ``no_proxy`` names, or below it."""
+    """Whether an entry of ``no_proxy`` names a host, or a domain that contains it."""
     domain = name.removeprefix("*").strip(".")
     if host == domain:
         return not name.startswith("*")
@@ -181,10 +183,10 @@ def _is_within(host: str, name: str) -> bool:
 
 
 def _split_port(entry: str) -> tuple[str, str]:
-    """Host and port of an entry of ``no_proxy``; the port may be empty."""
+    """Split an entry of ``no_proxy`` into host and port, which may be empty."""
     if entry.startswith("["):
         host, _, rest = entry[1:].partition("]")
-        # Some write the length of a block into the brackets, some behind them.
+        # The length of a block may be inside the brackets, or after them.
         return (host + rest, "") if rest.startswith("/") else (host, rest.lstrip(":"))
     if entry.count(":") != 1:  # an IPv6 address has more
         return entry, ""
@@ -193,7 +195,7 @@ def _split_port(entry: str) -> tuple[str, str]:
 
 
 def _block(text: str) -> IPv4Network | IPv6Network | None:
-    """A block of addresses, or a block of one; None if the text is neither."""
+    """Parse a block of addresses, or one address; ``None`` if it is neither."""
     from ipaddress import IPv6Network, ip_network
 
     try:
@@ -210,12 +212,12 @@ def _block(text: str) -> IPv4Network | IPv6Network | None:
 def prepare_connect_request(
     proxy: Proxy, ws_uri: WebSocketURI, user_agent_header: str | None = USER_AGENT
 ) -> bytes:
-    """The request for a tunnel to the server of a WebSocket URI.
+    """Build the request for a tunnel to the server of a WebSocket URI.
 
     Args:
-        proxy: the proxy, whose user information goes along.
-        ws_uri: where the tunnel leads to.
-        user_agent_header: value of ``User-Agent``; None for none.
+        proxy: the proxy; its user information is included.
+        ws_uri: URI of the server.
+        user_agent_header: value of ``User-Agent``; ``None`` to send none.
     """
     target = build_host(
         ws_uri.host, ws_uri.port, ws_uri.secure, always_include_port=True
@@ -229,21 +231,21 @@ def prepare_connect_request(
 
 
 class Tunnel:
-    """The answer of a proxy that was asked for a tunnel.
+    """A tunnel, while the proxy answers the request for it.
 
-    Feed it until it is `decided`; if `exc` is None then, the tunnel is open.
+    Feed it until it is ``decided``. If ``exc`` is ``None`` then, the tunnel is open.
 
     Args:
-        max_status_line: largest status line.
-        max_header_line: largest header line.
-        max_headers: largest number of header lines.
-        max_head_size: largest sum of all lines.
+        max_status_line: maximum size of the status line.
+        max_header_line: maximum size of a header line.
+        max_headers: maximum number of header lines.
+        max_head_size: maximum size of all lines together.
 
-    Sizes are in bytes and don't count line ends.
+    Sizes are in bytes and do not include line ends.
 
     Attributes:
-        response: the final response, once it came; without its body.
-        exc: why there is no tunnel, once that is known.
+        response: the final response, without its body; ``None`` until received.
+        exc: why the tunnel failed; ``None`` unless it did.
     """
 
     def __init__(
@@ -265,17 +267,17 @@ class Tunnel:
 
     @property
     def decided(self) -> bool:
-        """Whether there is a tunnel, or none will be."""
+        """Whether the tunnel is open or has failed."""
         return self.response is not None or self.exc is not None
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes from the proxy; they are ignored once it has decided."""
+        """Parse bytes from the proxy; they are ignored once it has decided."""
         if self.decided:
             return
         try:
             response = self._parser.feed(data)
         except InvalidHandshake as exc:
-            self._fail(f"the proxy sent no valid HTTP response: {exc}", exc)
+            self._fail(f"the proxy did not send a valid HTTP response: {exc}", exc)
             return
         if response is None:
             return
@@ -283,11 +285,11 @@ class Tunnel:
         if not 200 <= response.status_code < 300:
             self.exc = InvalidProxyStatus(response)
         elif self._parser.rest:
-            # The server can't have spoken yet: it waits for the client's first bytes.
+            # The server sends nothing before the client's first bytes.
             self._fail("the proxy sent more than its response", None)
 
     def receive_eof(self) -> None:
-        """Take the end of the stream."""
+        """Report the end of the stream."""
         if not self.decided:
             self._fail("the proxy closed the connection", EOFError())
 

@@ -1,4 +1,4 @@
-"""When to connect again, and after how long, without a clock."""
+"""When to reconnect, and after which delay, without a clock."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 __all__ = ["backoff", "process_exception"]
 
-# Statuses of 500 and more that say what the server will never do.
+# Statuses of 500 and more that are permanent.
 LASTING = frozenset({501, 505})
 
 
 def process_exception(exc: Exception) -> Exception | None:
-    """Tell whether it makes sense to try again after an exception.
+    """Decide whether to retry after an exception.
 
-    It does after errors of the network and of TLS (``OSError``, ``TimeoutError``),
-    after a stream that ended in the handshake, and after a refusal of a server or a
-    proxy with HTTP status 429 or any of 500 and more, but 501 and 505.
+    Transient errors are those of the network and of TLS (``OSError``,
+    ``TimeoutError``), a stream that ends during the handshake, and a refusal from a
+    server or a proxy with HTTP status 429, or 500 and above except 501 and 505.
 
-    It does not after what will be the same the next time: a certificate that does not
-    verify, on either side; any other status; and all other exceptions.
+    Fatal errors, which would occur again, are a certificate that cannot be verified, on
+    either side; any other status; and all other exceptions.
 
     Args:
-        exc: why there is no connection.
+        exc: why connecting failed.
 
     Returns:
-        None to try again; else what is to be raised.
+        ``None`` to retry; otherwise the exception to raise.
     """
     if isinstance(exc, InvalidStatus | InvalidProxyStatus):
         status = exc.response.status_code
@@ -53,7 +53,8 @@ def process_exception(exc: Exception) -> Exception | None:
 def _is_about_certificates(exc: OSError) -> bool:
     """Whether a certificate was refused, by us or by the peer.
 
-    This layer knows no TLS, so it goes by what ``ssl.SSLError`` looks like.
+    This layer does not import ``ssl``, so it recognizes ``ssl.SSLError`` by its
+    attributes.
     """
     if isinstance(exc, ValueError):  # as ssl.SSLCertVerificationError alone is
         return True
@@ -67,16 +68,16 @@ def backoff(
     max_delay: float = 90.0,
     factor: float = 1.618,
 ) -> Generator[float, None, None]:
-    """Delays between attempts to connect, in seconds; they never end.
+    """Yield delays between attempts to connect, in seconds, without end.
 
-    The first is random, so that clients that lost a server at once don't come back
-    at once (RFC 6455, section 7.2.3); the others grow.
+    The first is random, so that clients that lost a server at the same time do not
+    return at the same time (RFC 6455, section 7.2.3). The others increase.
 
     Args:
-        initial_delay: upper bound of the first one.
-        min_delay: the second one.
-        max_delay: the longest one.
-        factor: how much longer each is than the one before it.
+        initial_delay: upper bound of the first delay.
+        min_delay: second delay.
+        max_delay: maximum delay.
+        factor: ratio of each further delay to the previous one.
     """
     share = int.from_bytes(environment.random_bytes(4), "big") / 2**32
     yield share * initial_delay

@@ -1,8 +1,8 @@
 """Redirects of the opening handshake, without I/O (RFC 6455, section 4.2.2).
 
-A server that knows no better place for a client than another URI answers with a
-redirect (RFC 9110, section 15.4). Who follows it must lose neither TLS nor, to
-somebody else, the credentials that were meant for the server.
+A server answers with a redirect to send a client to another URI (RFC 9110, section
+15.4). A client that follows it must not lose TLS, nor send credentials that are meant
+for the server to anybody else.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 
 __all__ = ["is_same_origin", "redirected", "without_credentials"]
 
-# Others, such as 304, name no other place, or it isn't safe to follow them.
+# Others, such as 304, name no other URI, or are not safe to follow.
 REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
-# A server may not know that it is asked for a WebSocket.
+# The server may not know that the request is for a WebSocket.
 _SCHEME = re.compile(r"^http(?=s?://)", re.IGNORECASE)
 
 
 def redirected(uri: WebSocketURI, response: Response) -> WebSocketURI | None:
-    """Where a response redirects to; None if it doesn't.
+    """Return the URI to which a response redirects; ``None`` if it does not.
 
-    User information stays only if the origin is the same. ``http`` and ``https`` in
-    ``Location`` stand for ``ws`` and ``wss``.
+    User information is kept only if the origin is the same. ``http`` and ``https`` in
+    ``Location`` mean ``ws`` and ``wss``.
 
     Args:
-        uri: what was asked for.
-        response: what the server answered.
+        uri: URI of the request.
+        response: response of the server.
 
     Raises:
-        InvalidURI: the URI it redirects to is not valid.
-        SecurityError: TLS would be lost.
+        InvalidURI: if the new URI is not valid.
+        SecurityError: if TLS would be lost.
     """
     locations = response.headers.get_all("Location")
     if response.status_code not in REDIRECTS or len(locations) != 1:
@@ -60,7 +60,7 @@ def is_same_origin(one: WebSocketURI, other: WebSocketURI) -> bool:
 
 
 def without_credentials(headers: HeadersLike) -> Headers:
-    """A copy without the headers that are for one origin only."""
+    """Return a copy without the headers that are meant for one origin only."""
     return Headers(
         [
             (name, value)
@@ -71,13 +71,13 @@ def without_credentials(headers: HeadersLike) -> Headers:
 
 
 def _resolve(uri: WebSocketURI, location: str) -> str:
-    """Make a reference absolute (RFC 3986, section 5); its fragment is left out."""
+    """Resolve a reference (RFC 3986, section 5); its fragment is left out."""
     from urllib.parse import urljoin
 
     if not location.isascii():
         raise InvalidURI(location, "it is not ASCII")
     scheme = "wss" if uri.secure else "ws"
-    # Not by build_host(), which leaves out the zone of an address.
+    # Not with build_host(), which leaves out the zone of an address.
     host = f"[{uri.host.replace('%', '%25')}]" if ":" in uri.host else uri.host
     base = f"{scheme}://{host}:{uri.port}{uri.resource_name}"
     location = _SCHEME.sub("ws", location.partition("#")[0], count=1)

@@ -1,13 +1,15 @@
-"""WebSockets of Sanic on this package, by Sanic's own choice of a protocol::
+"""A protocol for Sanic that runs its WebSockets on this package.
+
+Pass it to ``app.run()``::
 
     from sansocket.sanic import WebSocketProtocol
 
     app.run(protocol=WebSocketProtocol)
 
-Handlers stay as they are: what they get has the methods of Sanic's ``Websocket``, and
-the settings ``WEBSOCKET_MAX_SIZE``, ``WEBSOCKET_PING_INTERVAL`` and
-``WEBSOCKET_PING_TIMEOUT`` hold. Sanic reads the request; from the response on, the
-transport belongs to the driver for asyncio. Needs the extra ``sanic``.
+Handlers need no change: they get an object with the methods of Sanic's ``Websocket``,
+and the settings ``WEBSOCKET_MAX_SIZE``, ``WEBSOCKET_PING_INTERVAL`` and
+``WEBSOCKET_PING_TIMEOUT`` apply. Sanic reads the request; from the response on, the
+asyncio driver owns the transport. This requires the extra ``sanic``.
 """
 
 from __future__ import annotations
@@ -48,14 +50,14 @@ if TYPE_CHECKING:
 
 __all__ = ["WebSocketProtocol", "Websocket"]
 
-# Headers of a refusal that tell the client what to do instead.
+# Headers of a refusal that tell the client what is required.
 ADVICE = frozenset({"allow", "sec-websocket-version", "upgrade"})
 
 
 class WebSocketProtocol(sanics.WebSocketProtocol):
-    """Sanic's protocol, but for what follows an upgrade: ``app.run(protocol=...)``.
+    """Sanic's protocol, with our WebSockets: ``app.run(protocol=WebSocketProtocol)``.
 
-    Only Sanic makes instances, and calls their methods.
+    Only Sanic creates instances and calls their methods.
     """
 
     __slots__ = ()
@@ -65,15 +67,14 @@ class WebSocketProtocol(sanics.WebSocketProtocol):
     async def websocket_handshake(
         self, request: SanicRequest, subprotocols: Iterable[str] | None = None
     ) -> Any:
-        """Accept the connection, and give the handler's ``Websocket``.
+        """Accept the connection, and return the ``Websocket`` for the handler.
 
         Raises:
             SanicException: if the request is refused.
-            RequestCancelled: if the client is gone already.
-
+            RequestCancelled: if the client has already gone.
         """
         if request.transport is None or request.transport.is_closing():
-            raise RequestCancelled  # the event loop would never tell the connection
+            raise RequestCancelled  # the event loop would never notify the connection
         if subprotocols is not None and not isinstance(subprotocols, str):
             subprotocols = [*subprotocols]
         names: Any = subprotocols  # a str is refused
@@ -87,7 +88,7 @@ class WebSocketProtocol(sanics.WebSocketProtocol):
             raise SanicException(
                 (response.body or b"").decode().strip(),
                 response.status_code,
-                quiet=True,  # what a client did wrong is no error of the server
+                quiet=True,  # a client's mistake is not an error of the server
                 headers={k: v for k, v in response.headers.items() if k in ADVICE},
             )
         connection = SanicConnection(
@@ -106,14 +107,14 @@ class WebSocketProtocol(sanics.WebSocketProtocol):
         return self.websocket
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Clean up, and cancel the handler unless it gets to know by itself."""
+        """Clean up, and cancel the handler unless it will notice by itself."""
         if self.websocket is not None and self.websocket.handler_will_know:
             self._task = None
         super().connection_lost(exc)  # type: ignore[no-untyped-call]
 
 
 class SanicConnection(Connection, asyncio.BufferedProtocol):
-    """A connection whose opening handshake Sanic has read."""
+    """A connection whose opening handshake was read by Sanic."""
 
     def __init__(
         self, protocol: ServerProtocol, owner: WebSocketProtocol, **options: Any
@@ -124,16 +125,15 @@ class SanicConnection(Connection, asyncio.BufferedProtocol):
     def take_over(
         self, request: SanicRequest, response: Response, data: bytearray
     ) -> None:
-        """Send the response, and carry the bytes from now on.
+        """Send the response, and take over the transport.
 
         Args:
-            request: the request that Sanic read.
-            response: the response that accepts it.
-            data: what came behind the request; it is emptied.
-
+            request: request that Sanic has read.
+            response: response that accepts it.
+            data: bytes received after the request; this empties it.
         """
         transport: Any = request.transport
-        _ = request.protocol  # is found by the transport once, and has to stay Sanic's
+        _ = request.protocol  # looked up by the transport once; must remain Sanic's
         now = self._loop.time()
         self._opening = False
         self.response = response
@@ -145,31 +145,30 @@ class SanicConnection(Connection, asyncio.BufferedProtocol):
         self.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the loss of the connection; only the event loop calls this."""
+        """Handle the loss of the connection; called only by the event loop."""
         super().connection_lost(exc)
         self._owner.connection_lost(exc)
 
 
 class Websocket:
-    """A connection, as handlers get it: with the methods of Sanic's ``Websocket``.
+    """A connection for handlers, with the methods of Sanic's ``Websocket``.
 
-    Iterating over it, with ``async for``, gives messages until the peer closes the
-    connection in an orderly way.
+    Iterating over it with ``async for`` yields messages until the peer closes the
+    connection normally.
 
     Args:
-        connection: what carries the messages.
-
+        connection: the underlying connection.
     """
 
     def __init__(self, connection: SanicConnection) -> None:
         self._connection = connection
-        self._told = False  # whether the handler knows that the connection is closed
+        self._told = False  # whether the handler has noticed the closing
 
     # --- questions
 
     @property
     def subprotocol(self) -> Subprotocol | None:
-        """The subprotocol agreed on, or ``None``."""
+        """The negotiated subprotocol, or ``None``."""
         return self._connection.subprotocol
 
     @property
@@ -186,7 +185,7 @@ class Websocket:
 
     @property
     def handler_will_know(self) -> bool:
-        """Whether the handler knows of the loss, or will with the next message."""
+        """Whether the handler has noticed the loss, or will with the next message."""
         return self._told or not self._connection.session.closed
 
     # --- messages
@@ -195,17 +194,16 @@ class Websocket:
         """Receive the next message: ``str`` for text and ``bytes`` for binary.
 
         Args:
-            timeout: seconds to wait for one, 0 for not at all; then there is ``None``
-                instead of a message. ``None`` to wait without a limit.
+            timeout: seconds to wait for a message, or 0 not to wait; if none arrives,
+                the result is ``None``. ``None`` waits without a limit.
 
         Raises:
-            CancelledError: if the peer closes the connection while this waits.
-            WebsocketClosed: if it was closed before, and all messages were received.
+            CancelledError: if the peer closes the connection while this is waiting.
+            WebsocketClosed: if it is already closed, and all messages were received.
             ServerError: if another task is receiving.
-
         """
         if timeout is not None and timeout <= 0:
-            await asyncio.sleep(0)  # who asks again and again must not stop all others
+            await asyncio.sleep(0)  # repeated calls must not block other tasks
         self._check_receiving()
         receiving = self._connection.recv()
         try:
@@ -220,15 +218,14 @@ class Websocket:
             raise self._translated(exc) from exc
 
     async def recv_burst(self, max_recv: int = 256) -> list[Data]:
-        """Receive the messages that have come, without waiting for more.
+        """Receive the messages that have arrived, without waiting for more.
 
         Args:
-            max_recv: how many at most.
+            max_recv: maximum number of messages.
 
         Raises:
             WebsocketClosed: if the connection is closed and all were received.
             ServerError: if another task is receiving.
-
         """
         messages: list[Data] = []
         while len(messages) < max_recv:
@@ -245,9 +242,8 @@ class Websocket:
 
         Raises:
             CancelledError: if the connection is closed before the message ends.
-            WebsocketClosed: if it was closed before.
+            WebsocketClosed: if it is already closed.
             ServerError: if another task is receiving.
-
         """
         self._check_receiving()
         try:
@@ -266,16 +262,15 @@ class Websocket:
             raise self._translated(exc) from exc
 
     async def send(self, message: DataLike | Iterable[DataLike]) -> None:
-        """Send a message; it waits while the peer is slow.
+        """Send a message; this waits while the peer is slow.
 
         Args:
-            message: ``str`` is sent as text, what is bytes-like as binary; an
-                iterable of either as the parts of one message.
+            message: ``str`` for a text message, bytes-like for a binary message, or an
+                iterable of either for the parts of one message.
 
         Raises:
-            WebsocketClosed: if the connection is closed, or being closed.
-            TypeError: if the message is of another type.
-
+            WebsocketClosed: if the connection is closed or closing.
+            TypeError: if the message has another type.
         """
         self._check_open()
         try:
@@ -293,14 +288,13 @@ class Websocket:
             data: payload of up to 125 bytes; random by default.
 
         Returns:
-            An awaitable that gives the latency in seconds once the pong came, and is
-            cancelled if the connection is lost before.
+            An awaitable that returns the latency in seconds once the pong arrives, and
+            is canceled if the connection is lost first.
 
         Raises:
-            WebsocketClosed: if the connection is closed, or being closed.
-            ValueError: if a ping with this payload has no answer yet.
+            WebsocketClosed: if the connection is closed or closing.
+            ValueError: if another ping with this payload is still unanswered.
             ProtocolError: if the payload is too long.
-
         """
         self._check_open()
         try:
@@ -310,14 +304,13 @@ class Websocket:
         return cancelled_on_error(waiter)
 
     async def pong(self, data: DataLike = b"") -> None:
-        """Send a pong that nobody asked for; to a closed connection it does nothing.
+        """Send an unsolicited pong; do nothing if the connection is closed.
 
         Args:
             data: payload of up to 125 bytes.
 
         Raises:
             ProtocolError: if the payload is too long.
-
         """
         if self._connection.state is OPEN:
             await self._connection.pong(data)
@@ -325,15 +318,14 @@ class Websocket:
     # --- closing
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Begin to close the connection; the rest happens behind the scenes.
+        """Begin to close the connection; the rest happens in the background.
 
         Args:
-            code: close code; 1006 drops the connection without a word.
-            reason: text for developers, up to 123 bytes as UTF-8.
+            code: close code; 1006 drops the connection without a close frame.
+            reason: text for developers, up to 123 bytes in UTF-8.
 
         Raises:
-            ProtocolError: if the code may not be sent, or the reason is too long.
-
+            ProtocolError: if the code must not be sent, or the reason is too long.
         """
         if code == 1006:
             self.fail_connection(code)
@@ -341,16 +333,15 @@ class Websocket:
             self.end_connection(code, reason)
 
     def end_connection(self, code: int = 1000, reason: str = "") -> None:
-        """Do what ``close()`` does, without a coroutine."""
+        """Do the same as ``close()``, but not as a coroutine."""
         self._connection._begin_close(code, reason)
 
     def fail_connection(self, code: int = 1006, reason: str = "") -> None:
-        """Close the connection because something is wrong.
+        """Close the connection because of an error.
 
         Args:
-            code: close code; 1006 drops the connection without a word.
-            reason: text for developers, up to 123 bytes as UTF-8.
-
+            code: close code; 1006 drops the connection without a close frame.
+            reason: text for developers, up to 123 bytes in UTF-8.
         """
         if code == 1006:
             self._connection.transport.abort()
@@ -359,11 +350,10 @@ class Websocket:
             self._connection._begin_close(code, reason)  # writes it, starts the timer
 
     async def wait_for_connection_lost(self, timeout: float | None = None) -> bool:
-        """Wait until the TCP connection is gone; tell whether it is.
+        """Wait until the TCP connection is gone; return whether it is.
 
         Args:
-            timeout: seconds to wait at most; ``None`` for no limit.
-
+            timeout: maximum number of seconds to wait; ``None`` for no limit.
         """
         try:
             await within(timeout, self._connection.wait_closed())
@@ -372,7 +362,7 @@ class Websocket:
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Do nothing: the event loop told the connection, which told Sanic."""
+        """Do nothing: the event loop notifies the connection, which notifies Sanic."""
 
     # --- inside
 
@@ -387,7 +377,7 @@ class Websocket:
             raise WebsocketClosed
 
     def _translated(self, exc: Exception) -> BaseException:
-        """What Sanic's own ``Websocket`` raises instead."""
+        """Raise the exceptions of Sanic's ``Websocket`` instead of ours."""
         if isinstance(exc, ConcurrencyError):
             return ServerError(str(exc))
         self._told = True
@@ -395,7 +385,7 @@ class Websocket:
 
 
 def to_request(request: SanicRequest) -> Request:
-    """Take a request that Sanic has parsed."""
+    """Convert a request that Sanic has parsed."""
     return Request(
         request.raw_url.decode(),
         Headers(request.headers.items()),
@@ -405,7 +395,7 @@ def to_request(request: SanicRequest) -> Request:
 
 
 def cancelled_on_error(waiter: asyncio.Future[float]) -> asyncio.Future[float]:
-    """Make a future with the result of another, cancelled where that raises."""
+    """Make a future with the result of another; it is canceled if that raises."""
     future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
     def finish(waiter: asyncio.Future[float]) -> None:
@@ -419,7 +409,7 @@ def cancelled_on_error(waiter: asyncio.Future[float]) -> asyncio.Future[float]:
 
 
 def until_it_waits(coroutine: Coroutine[Any, Any, Data]) -> Data | None:
-    """What a coroutine gives without waiting; ``None`` if it would."""
+    """Return the result of a coroutine if it does not have to wait; else ``None``."""
     try:
         coroutine.send(None)
     except StopIteration as exc:

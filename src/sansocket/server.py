@@ -27,41 +27,40 @@ __all__ = ["ServerProtocol"]
 class ServerProtocol(Protocol):
     """A WebSocket connection of a server.
 
-    The order of calls: ``receive_data()`` until ``events_received()`` gives a
-    ``Request``; ``accept()`` or ``reject()``, which make a response;
-    ``send_response()``; and after a 101, frames both ways. After each call write
-    what ``data_to_send()`` gives.
+    Call ``receive_data()`` until ``events_received()`` returns a ``Request``, then
+    ``accept()`` or ``reject()`` to make a response, then ``send_response()``. After
+    a 101, both sides can send frames. After each call, write the bytes that
+    ``data_to_send()`` returns.
 
     Args:
         origins: acceptable values of ``Origin``: strings, compiled regular
             expressions that must match the whole value, and ``None`` if a request
             may lack one; ``None`` instead of a list accepts all. Browsers let any
-            site connect to any server, so a server that knows its users by cookies
-            should give the list (RFC 6455, section 10.2).
-        extensions: factories of extensions, in the order in which they are tried.
-        subprotocols: supported ones, most preferred first.
+            site connect to any server, so if you identify users by cookies, set the
+            list (RFC 6455, section 10.2).
+        extensions: factories of extensions, in the order in which to try them.
+        subprotocols: supported subprotocols, in order of preference.
         select_subprotocol: replaces the method of the same name; called with this
             object and the client's list.
-        state: initial state; ``OPEN`` where the handshake was done elsewhere.
-        max_size: largest incoming message in bytes, decompressed; ``None`` for no
-            limit; or a pair of limits for a message and for a fragment.
+        state: initial state; ``OPEN`` if the handshake was done elsewhere.
+        max_size: maximum size of an incoming message in bytes, after decompression;
+            ``None`` for no limit; or a pair of limits for a message and a fragment.
         logger: logger of this connection; ``sansocket.server`` by default.
         hosts: acceptable values of ``Host``; ``None`` accepts all.
-        max_request_line: bytes of the request line, else HTTP 414.
-        max_header_line: bytes of a header line, else HTTP 431.
-        max_headers: number of header lines, else HTTP 431.
-        max_head_size: bytes of the whole request, else HTTP 431.
-        validate_utf8: whether to check text messages as they arrive. Without it
+        max_request_line: maximum number of bytes in the request line; HTTP 414.
+        max_header_line: maximum number of bytes in a header line; HTTP 431.
+        max_headers: maximum number of header lines; HTTP 431.
+        max_head_size: maximum number of bytes in the whole request; HTTP 431.
+        validate_utf8: whether to validate text messages as they arrive. Otherwise,
             the caller must decode them and fail the connection with 1007.
-        max_fragments: how many frames one message may have, empty ones included.
-        max_inflated_size: largest size in bytes that a compressed message may
-            expand to, if that is to be less than ``max_size``.
+        max_fragments: maximum number of frames in a message, including empty ones.
+        max_inflated_size: maximum number of bytes that a compressed message may
+            expand to, if less than ``max_size``.
 
     Attributes:
         origin: value of ``Origin`` in the accepted request, or ``None``.
-        subprotocol: the one agreed on, or ``None``.
+        subprotocol: the negotiated subprotocol, or ``None``.
         handshake_exc: why the opening handshake failed, or ``None``.
-
     """
 
     def __init__(
@@ -128,7 +127,7 @@ class ServerProtocol(Protocol):
         heads: tuple[int, int, int, int],
         messages: tuple[bool, int | None, int | None],
     ) -> None:
-        """Do the constructor's work with what was checked before."""
+        """Initialize with arguments that were checked before."""
         validate_utf8, max_fragments, max_inflated_size = messages
         self._begin(
             SERVER,
@@ -156,11 +155,10 @@ class ServerProtocol(Protocol):
             Callable[[ServerProtocol, Sequence[Subprotocol]], Subprotocol | None] | None
         ),
     ) -> ServerProtocol:
-        """Make another one, for the same kind of connection; nothing is checked again.
+        """Make another connection with the same options, without checking them again.
 
         Args:
-            selector: its ``select_subprotocol``.
-
+            selector: ``select_subprotocol`` of the new connection.
         """
         head = self._head
         assert head is not None
@@ -189,14 +187,14 @@ class ServerProtocol(Protocol):
         return protocol
 
     def accept(self, request: Request) -> Response:
-        """Answer a request: with 101, or with the rejection that fits.
+        """Make the response to a request: 101, or the appropriate refusal.
 
-        It does not raise; a failed handshake is in ``handshake_exc``. The response
-        may be changed, and must then be sent with ``send_response()``.
+        This does not raise exceptions: if the handshake fails, the reason is in
+        ``handshake_exc``. You may change the response. Then pass it to
+        ``send_response()``.
 
         Args:
-            request: from ``events_received()``, or from any HTTP parser.
-
+            request: request from ``events_received()``, or from any HTTP parser.
         """
         try:
             self._method = request.method
@@ -205,21 +203,20 @@ class ServerProtocol(Protocol):
             return self._rejection(exc)
         try:
             return responses.accept_response(accept, extensions, subprotocol)
-        except InvalidHandshake as exc:  # by a callback's fault, not the client's
+        except InvalidHandshake as exc:  # caused by a callback, not by the client
             return self._rejection(ValueError(str(exc)))
 
     def process_request(self, request: Request) -> tuple[str, str | None, str | None]:
         """Check a request and negotiate (RFC 6455, section 4.2.2).
 
-        It sets ``origin``, ``extensions`` and ``subprotocol``.
+        This sets ``origin``, ``extensions`` and ``subprotocol``.
 
         Returns:
             Values of ``Sec-WebSocket-Accept``, ``Sec-WebSocket-Extensions`` and
             ``Sec-WebSocket-Protocol`` in the response; ``None`` for no such header.
 
         Raises:
-            InvalidHandshake: if the request has to be refused.
-
+            InvalidHandshake: if the request must be refused.
         """
         key = handshake.check_upgrade_request(request, self.hosts)
         headers = request.headers
@@ -233,14 +230,13 @@ class ServerProtocol(Protocol):
 
         Raises:
             InvalidOrigin: if it is not acceptable.
-
         """
         return handshake.check_origin(headers, self.origins)
 
     def process_extensions(
         self, headers: Headers
     ) -> tuple[str | None, list[Extension]]:
-        """Choose extensions among those that the client offers (RFC 6455, section 9.1).
+        """Choose extensions from those that the client offers (RFC 6455, section 9.1).
 
         Returns:
             Value of ``Sec-WebSocket-Extensions`` in the response, or ``None``; and
@@ -248,17 +244,15 @@ class ServerProtocol(Protocol):
 
         Raises:
             InvalidHandshake: if the offer is malformed.
-
         """
         return handshake.negotiate_extensions(headers, self.available_extensions)
 
     def process_subprotocol(self, headers: Headers) -> Subprotocol | None:
-        """Choose a subprotocol among those that the client offers.
+        """Choose a subprotocol from those that the client offers.
 
         Raises:
-            InvalidHandshake: if the offer is malformed, or none is in common.
-            ValueError: if the one that was selected was not offered.
-
+            InvalidHandshake: if the offer is malformed, or no subprotocol is shared.
+            ValueError: if the selected subprotocol was not offered.
         """
         offered = handshake.offered_subprotocols(headers)
         subprotocol = self.select_subprotocol(offered)
@@ -269,18 +263,17 @@ class ServerProtocol(Protocol):
     def select_subprotocol(
         self, subprotocols: Sequence[Subprotocol]
     ) -> Subprotocol | None:
-        """Pick a subprotocol among those that the client offers.
+        """Select a subprotocol from those that the client offers.
 
-        That is the first of the server's list that is offered, or ``None`` if the
-        server has no list. Override it, or give ``select_subprotocol``, to decide
-        otherwise.
+        This returns the first in the server's list that is offered, or ``None`` if the
+        server has no list. To decide differently, override this method or pass
+        ``select_subprotocol`` to the constructor.
 
         Args:
-            subprotocols: the client's list, most wanted first.
+            subprotocols: the client's list, in order of preference.
 
         Raises:
             NegotiationError: to refuse the handshake with HTTP 400.
-
         """
         if self._selector is not None:
             return self._selector(self, subprotocols)
@@ -289,27 +282,24 @@ class ServerProtocol(Protocol):
     def reject(self, status: StatusLike, text: str) -> Response:
         """Make a plain-text response that refuses the connection.
 
-        It may be changed, and must then be sent with ``send_response()``.
+        You may change it. Then pass it to ``send_response()``.
 
         Args:
             status: HTTP status.
-            text: body, to be encoded as UTF-8.
-
+            text: body, which is encoded as UTF-8.
         """
         return self._bodiless(responses.reject_response(status, text))
 
     def send_response(self, response: Response) -> None:
-        """Send the answer to a request.
+        """Send the response to a request.
 
-        A 101 opens the connection: what came behind the request is then read as
-        frames, so fetch ``events_received()``. Anything else half-closes it. A body is
-        left out where there cannot be any, as in the answer to HEAD.
+        A 101 opens the connection: bytes received after the request are now read as
+        frames, so call ``events_received()``. Any other status half-closes it. The
+        body is left out where there cannot be one, as in the response to HEAD.
 
         Raises:
-            InvalidState: if the handshake was decided already.
-            InvalidHeader: if the response could not travel as it stands; nothing
-                is sent then.
-
+            InvalidState: if the handshake has already been decided.
+            InvalidHeader: if a header is not valid; nothing is sent in that case.
         """
         if self.state != CONNECTING or self.eof_sent:
             raise InvalidState("the handshake has been answered already")
@@ -332,7 +322,7 @@ class ServerProtocol(Protocol):
     # --- inside
 
     def _receive_head(self, data: bytes) -> None:
-        """Read the request; answer at once what is no valid HTTP."""
+        """Parse the request; refuse invalid HTTP at once."""
         head = self._head
         assert head is not None
         try:
@@ -351,7 +341,7 @@ class ServerProtocol(Protocol):
             self._hold(head.rest)
 
     def _receive_head_eof(self) -> None:
-        """The stream ended before the handshake was decided."""
+        """Handle the end of the stream before the handshake is decided."""
         head = self._head
         if head is None:
             self.handshake_exc = EOFError("the stream ended before the response")
@@ -363,7 +353,7 @@ class ServerProtocol(Protocol):
         self._head = None
 
     def _rejection(self, exc: Exception) -> Response:
-        """Note why the handshake failed, and make the response that says so."""
+        """Record why the handshake failed, and make the matching response."""
         self.handshake_exc = exc
         if not isinstance(exc, InvalidHandshake):
             self.logger.error("opening handshake failed", exc_info=exc)
@@ -372,7 +362,7 @@ class ServerProtocol(Protocol):
         return self._bodiless(responses.rejection(exc))
 
     def _bodiless(self, response: Response) -> Response:
-        """A response of ours, without its body if the request is HEAD."""
+        """Send one of our responses, without its body if the request is HEAD."""
         if self._method == "HEAD":
             response.body = b""
         return response

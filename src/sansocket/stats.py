@@ -6,20 +6,19 @@ __all__ = ["Stats"]
 
 
 class Stats:
-    """What a connection has carried so far, a snapshot in plain attributes.
+    """A snapshot of the traffic of a connection, in plain attributes.
 
     Attributes:
-        bytes_received: bytes that came in, the handshake included.
-        frames_received: valid frames that came in.
-        messages_received: text and binary messages that came in whole.
-        bytes_sent: bytes handed out to be written, the handshake included.
+        bytes_received: bytes received, including the handshake.
+        frames_received: valid frames received.
+        messages_received: complete text and binary messages received.
+        bytes_sent: bytes returned to be written, including the handshake.
         frames_sent: frames queued.
-        messages_sent: text and binary messages queued whole.
-        deflated_received: compressed payload bytes that came in.
-        inflated_received: payload bytes that came out of them.
-        inflated_sent: payload bytes that were compressed to be sent.
-        deflated_sent: compressed payload bytes that came out of them.
-
+        messages_sent: complete text and binary messages queued.
+        deflated_received: compressed payload bytes received.
+        inflated_received: payload bytes after decompressing them.
+        inflated_sent: payload bytes before compressing them.
+        deflated_sent: compressed payload bytes sent.
     """
 
     __slots__ = (

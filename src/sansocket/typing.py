@@ -28,16 +28,16 @@ Data = str | bytes
 """A message: text or binary."""
 
 BytesLike = bytes | bytearray | memoryview
-"""What a binary payload may be given as."""
+"""Types accepted as a binary payload."""
 
 DataLike = str | bytes | bytearray | memoryview
-"""What a message may be given as."""
+"""Types accepted as a message."""
 
 LoggerLike = Union[logging.Logger, "logging.LoggerAdapter[Any]"]
-"""Where a connection logs."""
+"""Types accepted as a logger."""
 
 PathLike = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
-"""Where a Unix socket is."""
+"""Types accepted as the path of a Unix socket."""
 
 StatusLike = http.HTTPStatus | int
 """An HTTP status code."""
@@ -52,7 +52,7 @@ ExtensionName = NewType("ExtensionName", str)
 """Name of an extension."""
 
 ExtensionParameter = tuple[str, str | None]
-"""Name and value of a parameter; the value is None when there is none."""
+"""Name and value of a parameter; the value is ``None`` if there is none."""
 
 ExtensionHeader = tuple[ExtensionName, Sequence[ExtensionParameter]]
 """One member of a ``Sec-WebSocket-Extensions`` header."""

@@ -23,10 +23,10 @@ class WebSocketURI(Value):
     Args:
         secure: whether the scheme is ``wss``.
         host: host name in lower-case ASCII, or an IP address without brackets.
-        port: always an int, even if it's the default.
+        port: always an int, even if it is the default.
         path: may be empty.
         query: without the question mark; may be empty.
-        username: None, as `password`, if the URI has no user information.
+        username: ``None``, like ``password``, if the URI has no user information.
         password: not shown in the representation.
     """
 
@@ -70,13 +70,13 @@ class WebSocketURI(Value):
 
     @property
     def resource_name(self) -> str:
-        """Path and query, as the request names them (RFC 6455, section 3)."""
+        """Path and query, for use in the request (RFC 6455, section 3)."""
         path = self.path or "/"
         return f"{path}?{self.query}" if self.query else path
 
     @property
     def user_info(self) -> tuple[str, str] | None:
-        """User name and password, or None."""
+        """User name and password, or ``None``."""
         if self.username is None or self.password is None:
             return None
         return self.username, self.password
@@ -93,23 +93,23 @@ class WebSocketURI(Value):
 def parse_uri(uri: str) -> WebSocketURI:
     """Split a WebSocket URI or IRI into its parts.
 
-    A host that isn't ASCII is converted by IDNA; other such text is converted to
-    percent-encoded UTF-8. A host that no name can be is refused, as the functions of
-    the socket module would fail on it.
+    A host that is not ASCII is converted with IDNA; other non-ASCII text is converted
+    to percent-encoded UTF-8. An impossible host name is refused, because the functions
+    of the ``socket`` module would fail.
 
     Raises:
-        InvalidURI: `uri` is not valid.
+        InvalidURI: if ``uri`` is not valid.
     """
     if _FORBIDDEN.search(uri):
         raise InvalidURI(uri, "it has a space or a control character")
     scheme, separator, rest = uri.partition("://")
     scheme = scheme.lower()
     if scheme not in {"ws", "wss"} or not separator:
-        raise InvalidURI(uri, "it doesn't begin with ws:// or wss://")
+        raise InvalidURI(uri, "it does not begin with ws:// or wss://")
     if "#" in rest:
         raise InvalidURI(uri, "it has a fragment")
     secure = scheme == "wss"
-    # A query may hold a slash, and a path may be missing.
+    # The query may contain a slash, and the path may be missing.
     rest, _, query = rest.partition("?")
     authority, slash, path = rest.partition("/")
     user_info, at, host = authority.rpartition("@")
@@ -133,7 +133,7 @@ def _parse_user_info(text: str) -> tuple[str, str]:
         raise ValueError("it has a user name but no password")
     if "@" in text:
         raise ValueError("it has more than one @ before the path")
-    text.encode()  # as a request has to do, where a lone surrogate would fail
+    text.encode()  # fails on a lone surrogate now, rather than in the request
     return unquote(username, errors="strict"), unquote(password, errors="strict")
 
 
@@ -147,7 +147,7 @@ def _parse_host(text: str) -> tuple[str, int | None]:
     else:
         host, _, port = text.partition(":")
         if not host.isascii():
-            if len(host) > _MOST_NAME:  # the codec would take long
+            if len(host) > _MOST_NAME:  # the codec would take a long time
                 raise ValueError("its host is too long")
             host = host.encode("idna").decode()
         host = host.lower()
@@ -162,7 +162,7 @@ def _parse_host(text: str) -> tuple[str, int | None]:
 
 
 def _check_labels(host: str) -> None:
-    """Refuse what has no encoding by IDNA; an address with a zone may have none."""
+    """Refuse a host that IDNA cannot encode, including an address with a zone."""
     name = host.removesuffix(".")
     if len(name) > _MOST_NAME:
         raise ValueError("its host is too long")
@@ -176,19 +176,19 @@ def _check_ipv6(text: str) -> str:
 
     address, percent, zone = text.partition("%")
     IPv6Address(address)
-    # "%25" is how RFC 6874 writes the percent sign before a zone.
+    # RFC 6874 writes the percent sign before a zone as "%25".
     return address.lower() + percent + zone.removeprefix("25")
 
 
 def _quote(text: str) -> str:
-    """Percent-encode what isn't ASCII, as UTF-8."""
+    """Percent-encode non-ASCII text, as UTF-8."""
     return _NOT_ASCII.sub(
         lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), text
     )
 
 
 def _reason(exc: ValueError) -> str:
-    """Say what was wrong; codecs and addresses have long-winded errors."""
+    """Return the reason; errors of codecs and ``ipaddress`` are too long."""
     if type(exc) is ValueError:
         return str(exc)
-    return "part of it can't be encoded or decoded"
+    return "part of it cannot be encoded or decoded"

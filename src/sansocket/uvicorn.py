@@ -1,9 +1,9 @@
 """WebSockets inside of uvicorn: ``uvicorn --ws sansocket.uvicorn:WebSocketProtocol``.
 
-It stands on a ``Connection`` of the asyncio driver and turns its messages into
-events of ASGI. uvicorn's HTTP protocols have parsed the request, but hand it over
-as text; it is parsed here once more, strictly, and once only. What a client sends
-behind its request before that is answered, as no client may, uvicorn drops.
+This is built on a ``Connection`` of the asyncio driver, whose messages it converts to
+events of ASGI. uvicorn's HTTP protocols parse the request but pass it on as text, so it
+is parsed here again, strictly. uvicorn drops anything that a client sends after its
+request and before the answer, which no client is allowed to do.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ OPTIONS = (
     *("max_inflated_size", "validate_utf8", "write_limit"),
 )
 
-# How far the conversation with the application is: it has to decide, has accepted,
-# is denying with a response of its own, has closed or denied; or the server did.
+# Progress of the conversation with the application: it must decide, has accepted, is
+# denying with its own response, or has closed or denied; or the server has.
 DECIDING, ACCEPTED, DENYING, CLOSED, GONE = range(5)
 EXPECTED = {
     DECIDING: "'websocket.accept', 'websocket.close' or "
@@ -79,40 +79,42 @@ EXPECTED = {
 
 
 class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
-    """A WebSocket connection of uvicorn, which makes it once an upgrade is requested.
+    """A WebSocket connection in uvicorn, which creates it for each upgrade request.
 
-    What uvicorn has no option for are attributes of the class; a subclass may have
-    others.
+    Settings that uvicorn has no option for are attributes of the class. To change them,
+    subclass it.
 
     Args:
         config: all options of uvicorn.
-        server_state: what its connections share.
-        app_state: what the lifespan of the application has left in ``state``.
+        server_state: state that uvicorn's connections share.
+        app_state: ``state`` of the application's lifespan.
 
     Attributes:
         open_timeout: seconds for the application to accept or to deny; ``None`` for
             no limit.
-        close_timeout: seconds for the peer to end the connection once it should;
+        close_timeout: seconds for the peer to end the TCP connection once it should;
             ``None`` for no limit.
         origins: acceptable values of ``Origin``, as for ``ServerProtocol``; ``None``
             accepts all.
         hosts: acceptable values of ``Host``; ``None`` accepts all.
-        max_request_line: bytes of the request line, else HTTP 414; ``None`` for what
-            uvicorn has accepted.
-        max_header_line: bytes of a header line, else HTTP 431; ``None`` likewise.
-        max_headers: number of header lines, else HTTP 431; ``None`` likewise.
-        max_head_size: bytes of the whole request, else HTTP 431; ``None`` likewise.
-        max_fragments: how many frames one message may have; ``None`` for no limit.
-        max_inflated_size: bytes that a compressed message may expand to, if that is
-            to be less than ``--ws-max-size``; ``None`` for no limit of its own.
-        validate_utf8: whether to check text as it arrives, or once it is complete.
-        write_limit: bytes that may wait to be written until the application waits,
-            or a pair of a high and a low mark.
+        max_request_line: maximum number of bytes in the request line; HTTP 414.
+            ``None`` accepts anything that uvicorn has accepted.
+        max_header_line: maximum number of bytes in a header line; HTTP 431. ``None``
+            as above.
+        max_headers: maximum number of header lines; HTTP 431. ``None`` as above.
+        max_head_size: maximum number of bytes in the whole request; HTTP 431. ``None``
+            as above.
+        max_fragments: maximum number of frames in a message; ``None`` for no limit.
+        max_inflated_size: maximum number of bytes that a compressed message may expand
+            to, if less than ``--ws-max-size``; ``None`` for no separate limit.
+        validate_utf8: whether to validate text as it arrives, rather than once it is
+            complete.
+        write_limit: number of bytes that may be waiting to be written before
+            ``send()`` waits, or a pair of a high and a low mark.
 
     Raises:
-        TypeError: if one of these is of a wrong type; for a subclass when it is made.
-        ValueError: if it has a wrong value.
-
+        TypeError: if an attribute has a wrong type; when a subclass is defined.
+        ValueError: if an attribute has a wrong value.
     """
 
     protocol: ServerProtocol
@@ -168,33 +170,33 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         self.config = config
         self.server_state = server_state
         self.app_state = app_state
-        self.scope: dict[str, Any] = {}  # set once the request came
+        self.scope: dict[str, Any] = {}  # set once the request has arrived
         self._http_version = "1.1"  # of the request
         self._stage = DECIDING
         self._disconnected = False  # whether the application has the last event
-        self._events = 0  # that the application has asked for
+        self._events = 0  # requested by the application
         self._connect_given = False  # whether the application has the first event
-        self._acceptance: Response | None = None  # to be sent once it accepts
+        self._acceptance: Response | None = None  # to be sent after it accepts
         self._denial: Denial | None = None
-        self._receiving = False  # whether a task of the application receives
-        self._turns: list[asyncio.Future[None]] = []  # of others that want to
+        self._receiving = False  # whether a task of the application is receiving
+        self._turns: list[asyncio.Future[None]] = []  # of other tasks that want to
 
     def _head_limits(self) -> dict[str, Any]:
-        """Limits of the request; its size is limited by uvicorn already."""
+        """Return the limits of the request, whose size uvicorn has already limited."""
         limits = {name: getattr(self, name) for name in HEAD}
         return {n: MOST if value is None else value for n, value in limits.items()}
 
-    # --- what uvicorn and the transport call
+    # --- called by uvicorn and the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport; only uvicorn calls this."""
+        """Set the transport; called only by uvicorn."""
         self._http_version = version_of(transport)
         super().connection_made(transport)
         self.server_state.connections.add(self)  # type: ignore[arg-type]
         self._trace("made")
 
     def data_received(self, data: bytes) -> None:
-        """Take the request, which uvicorn hands over as bytes; only it calls this."""
+        """Handle the request as bytes; called only by uvicorn."""
         rest = memoryview(data)
         while rest:
             buffer = self.get_buffer(len(rest))
@@ -204,13 +206,13 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             rest = rest[size:]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the loss of the connection; only the event loop calls this."""
+        """Handle the loss of the connection; called only by the event loop."""
         self.server_state.connections.discard(self)
         super().connection_lost(exc)
         self._trace("lost")
 
     def shutdown(self) -> None:
-        """Close with 1012, because the server ends; only uvicorn calls this."""
+        """Close with 1012, because the server is stopping; called only by uvicorn."""
         if self._stage == DECIDING:
             self._refuse_request()
         else:
@@ -219,7 +221,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
     # --- inside: the opening handshake
 
     def _proceed(self) -> None:
-        """Look at the request, and let the application decide."""
+        """Check the request, and let the application decide."""
         if self.session.timed_out:
             self._opening = False
             if self._stage == DECIDING and self.scope:
@@ -268,7 +270,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         self.flush()
 
     def _refuse_request(self) -> None:
-        """Answer for an application that failed to, or cannot any more."""
+        """Answer on behalf of an application that failed or cannot answer."""
         self._stage = GONE
         if not self.protocol.eof_sent:
             self._respond(self.protocol.reject(500, "Internal Server Error"))
@@ -283,12 +285,12 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         except ClientDisconnected:
             self._finish(1000)
         except BaseException as exc:
-            if self._loop.is_closed():  # nobody waits for anything
+            if self._loop.is_closed():  # nobody is waiting for anything
                 raise
             if isinstance(exc, asyncio.CancelledError) and was_cancelled():
-                self._finish(1012)  # the server does not wait any longer
+                self._finish(1012)  # the server has stopped waiting
                 raise
-            # As with uvicorn's own protocols, no application ends the server.
+            # As with uvicorn's own protocols, no application can end the server.
             LOGGER.exception("Exception in ASGI application\n")
             self._finish(1011)
         else:
@@ -301,7 +303,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             self._finish(1000)
 
     def _finish(self, code: int) -> None:
-        """The application is done: end what it has left open."""
+        """Close anything that the application left open when it returned."""
         if self._stage == DECIDING:
             self._refuse_request()
         elif self._stage == DENYING:
@@ -310,7 +312,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             self._begin_close(code)
 
     async def _receive_event(self) -> Event:
-        """What the application calls to receive."""
+        """Return the next event; called by the application."""
         if not self._connect_given:
             self._connect_given = True
             return {"type": "websocket.connect"}
@@ -320,16 +322,16 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         try:
             self._events += 1
             if self._events % MOST_STREAK == 0:
-                await asyncio.sleep(0)  # other tasks have their turn
+                await asyncio.sleep(0)  # let other tasks run
             while True:
                 message = self.session.next_message(self._time())
-                self.flush_soon()  # it may have read a ping, or go on reading
+                self.flush_soon()  # it may have read a ping, or resume reading
                 if message is not None:
                     break
-                # Nothing comes any more, even if the peer takes its time to go.
+                # Nothing more will arrive, even if the peer is slow to disconnect.
                 if self.protocol.eof_sent or self._stage == CLOSED:
                     if self._disconnected:
-                        await asyncio.sleep(0)  # it may ask again and again
+                        await asyncio.sleep(0)  # it may call this repeatedly
                     self._disconnected = True
                     return self._disconnect()
                 await self._wait_for_more()
@@ -342,7 +344,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         return {"type": "websocket.receive", "bytes": message}
 
     def _next_turn(self) -> None:
-        """Let another task receive; one of them will, whichever are cancelled."""
+        """Let another task receive, one that has not been canceled."""
         for waiter in self._turns:
             if not waiter.done():
                 waiter.set_result(None)
@@ -351,7 +353,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         return disconnect(self.protocol.close_rcvd or self.protocol.close_sent)
 
     async def _send_event(self, event: Event) -> None:
-        """What the application calls to send."""
+        """Handle an event; called by the application."""
         if self._stage != ACCEPTED or event["type"] != "websocket.send":
             await self._send_other(event)
             return
@@ -365,7 +367,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
                 await self._refuse_event()
 
     async def _send_other(self, event: Event) -> None:
-        """Take what is no message: it changes how far the conversation is."""
+        """Handle an event other than a message: it changes the progress."""
         stage, kind = self._stage, event["type"]
         if self._lost or stage == GONE:
             await self._refuse_event()
@@ -387,8 +389,10 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             await self._refuse_event()
 
     async def _refuse_event(self) -> NoReturn:
-        """Say that the client is gone; and let others run, since the application may
-        pay no heed to it and go on sending."""
+        """Raise an exception because the client is gone.
+
+        Other tasks run first, since the application may ignore this and keep sending.
+        """
         await asyncio.sleep(0)
         raise ClientDisconnected from None
 
@@ -397,7 +401,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         assert acceptance is not None
         subprotocol = chosen_subprotocol(event, self.scope["subprotocols"])
         headers = acceptance.headers.copy()
-        del headers["Date"]  # the server has one of its own, or wants none
+        del headers["Date"]  # the server has its own, or must not send one
         headers.update(accepted_headers(event, self.server_state.default_headers))
         if subprotocol is not None:
             headers["Sec-WebSocket-Protocol"] = subprotocol
@@ -412,7 +416,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         self._log_decision(response.status_code)
 
     async def _deny_with(self, event: Event) -> None:
-        """Send a part of the body of the application's own response."""
+        """Send a part of the body of the application's response."""
         denial = self._denial
         assert denial is not None
         body, more = event.get("body", b""), event.get("more_body", False)
@@ -427,7 +431,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
             await self._give_way()
             return
         self.protocol.send_eof()
-        self.session.close(self._time())  # it sees that the end is due
+        self.session.close(self._time())  # it notices that the end is due
         self._opening = False
         self.flush()
         self._stage = CLOSED
@@ -440,7 +444,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         self._stage = CLOSED
 
     async def _refuse(self, exc: InvalidState) -> NoReturn:
-        """Let nobody who sends wait for the end of the connection."""
+        """Wake tasks that are sending, now that the connection is ending."""
         await asyncio.sleep(0)
         raise ClientDisconnected from exc
 
@@ -453,27 +457,30 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
 
     def _trace(self, event: str) -> None:
         if LOGGER.isEnabledFor(TRACE_LOG_LEVEL):
-            # Once it is lost, some transports have forgotten it.
+            # Some transports have forgotten it once the connection is lost.
             client = self.scope.get("client") or get_remote_addr(self.transport)
             prefix = f"{client[0]}:{client[1]} - " if client else ""
             LOGGER.log(TRACE_LOG_LEVEL, "%sWebSocket connection %s", prefix, event)
 
 
 def was_cancelled() -> bool:
-    """Whether somebody cancels the current task, as far as Python tells."""
+    """Whether the current task is being canceled, as far as Python can tell."""
     task: Any = asyncio.current_task()
     cancelling = getattr(task, "cancelling", None)  # new in Python 3.11
     return cancelling is None or cancelling() > 0
 
 
 def positive(seconds: float | None) -> float | None:
-    """Seconds of an option of uvicorn, where 0 and less mean none."""
+    """Convert an option of uvicorn, where 0 and less mean none, to seconds."""
     return seconds if seconds and seconds > 0 else None
 
 
 def version_of(transport: Any) -> str:
-    """Version of HTTP that the client speaks: uvicorn hands every request over as
-    one of HTTP/1.1, but its protocol still has the transport then, and knows."""
+    """Return the client's version of HTTP.
+
+    uvicorn passes on every request as HTTP/1.1, but its protocol, which still has the
+    transport at that point, knows the version.
+    """
     try:
         version: str = transport.get_protocol().scope["http_version"]
     except (AttributeError, KeyError, TypeError):

@@ -309,7 +309,7 @@ class TestArguments:
             connect("http://example.com/")
         with pytest.raises(ValueError, match="needs TLS"):
             connect("wss://example.com/", ssl=None)
-        with pytest.raises(ValueError, match="without TLS"):
+        with pytest.raises(ValueError, match="does not use TLS"):
             connect("ws://example.com/", ssl=True)
         with pytest.raises(ValueError, match="compression"):
             connect("ws://example.com/", compression="zip")

@@ -382,7 +382,7 @@ class TestChoice:
             connect("ws://x/", proxy="ftp://127.0.0.1")
 
         async def main() -> None:
-            with pytest.raises(ValueError, match="without TLS"):
+            with pytest.raises(ValueError, match="does not use TLS"):
                 await connect("ws://x/", proxy="http://127.0.0.1", proxy_ssl=True)
             with pytest.raises(ValueError, match="needs TLS"):
                 await connect("ws://x/", proxy="https://127.0.0.1", proxy_ssl=None)

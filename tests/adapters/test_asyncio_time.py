@@ -138,7 +138,7 @@ class TestDeadlines:
         run(main())
         assert (
             "connection closed: 1006: closed with 1011 (internal error) "
-            "no answer to a ping, which nobody answered"
+            "no answer to a ping; the peer did not answer"
         ) in caplog.messages
 
     def test_the_timer_is_armed_again_only_for_what_is_due_earlier(self) -> None:

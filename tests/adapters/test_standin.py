@@ -169,7 +169,7 @@ def test_version() -> None:
 def test_what_is_not_mirrored_cannot_be_imported(statement: str, name: str) -> None:
     """Not even where the real package has it, as it does here."""
     error = error_of(INSTALL + statement)
-    reason = "sansocket stands in for websockets, and does not mirror it"
+    reason = "sansocket stands in for websockets and does not mirror it"
     assert error == f"ModuleNotFoundError: no '{name}': {reason}"
 
 
@@ -213,13 +213,13 @@ def test_it_refuses_once_the_real_one_is_imported(name: str) -> None:
     error = error_of(f"import {name}\n" + INSTALL)
     assert error.startswith(
         "RuntimeError: sansocket cannot stand in for websockets: websockets was "
-        f"imported already, from {Path(websockets.__file__)}"
+        f"already imported from {Path(websockets.__file__)}"
     )
-    assert error.endswith("call sansocket.standin.install() before that")
+    assert error.endswith("call sansocket.standin.install() earlier")
 
 
 def test_it_refuses_in_this_process() -> None:
-    with pytest.raises(RuntimeError, match="websockets was imported already"):
+    with pytest.raises(RuntimeError, match="websockets was already imported"):
         sansocket.standin.install()
     assert importlib.import_module("websockets.frames").__name__ == "websockets.frames"
 

@@ -78,14 +78,14 @@ def test_a_command_that_fails() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "no program is given; --help tells more"),
-        (["--"], "no program is given; --help tells more"),
-        (["-m"], "no program is given; --help tells more"),
-        (["-x"], "no program is given; --help tells more"),
-        (["nothing"], "no installed package brings a command 'nothing'"),
+        ([], "no program given; see --help"),
+        (["--"], "no program given; see --help"),
+        (["-m"], "no program given; see --help"),
+        (["-x"], "no program given; see --help"),
+        (["nothing"], "no installed package provides a command 'nothing'"),
         (["-m", "nothing.at.all"], "no module named 'nothing.at.all'"),
-        (["./nothing"], "no file './nothing'"),
-        (["nothing.py"], "no file 'nothing.py'"),
+        (["./nothing"], "no such file: './nothing'"),
+        (["nothing.py"], "no such file: 'nothing.py'"),
     ],
 )
 def test_what_there_is_not(words: list[str], message: str) -> None:
@@ -103,7 +103,9 @@ def test_it_cannot_come_too_late() -> None:
     )
     done = run_python("-c", script)
     assert done.returncode == 1
-    assert "cannot stand in for websockets: websockets was imported" in done.stderr
+    assert (
+        "cannot stand in for websockets: websockets was already imported" in done.stderr
+    )
     assert "Traceback" not in done.stderr
 
 

@@ -112,7 +112,7 @@ def test_a_signal_cuts_off_what_is_being_closed(endings: Endings, script: Any) -
             return await task
 
     assert asyncio.run(main()) == 143
-    assert terminal.told[1:] == ["closed with 1000 (OK), which nobody answered"]
+    assert terminal.told[1:] == ["closed with 1000 (OK); the peer did not answer"]
 
 
 def test_a_signal_while_a_line_waits_to_be_sent(endings: Endings, script: Any) -> None:
@@ -133,7 +133,7 @@ def test_a_signal_while_a_line_waits_to_be_sent(endings: Endings, script: Any) -
             return await task
 
     assert asyncio.run(main()) == 143
-    assert terminal.told[1] == "line 2 and what follows it were not sent"
+    assert terminal.told[1] == "the input from line 2 on was not sent"
 
 
 @pytest.mark.parametrize("begun", [False, True])
@@ -154,15 +154,15 @@ def test_a_signal_while_bytes_are_awaited(
             return await task
 
     assert asyncio.run(main()) == 143
-    missing = "the input was not sent to its end"
+    missing = "the input was not sent completely"
     assert (missing in terminal.told) is begun
 
 
 @pytest.mark.parametrize(
     ("option", "missing"),
     [
-        ("--wait=0", "line 1 and what follows it were not sent"),
-        ("--binary", "the input was not sent to its end"),
+        ("--wait=0", "the input from line 1 on was not sent"),
+        ("--binary", "the input was not sent completely"),
     ],
 )
 def test_input_that_comes_too_late(
@@ -232,7 +232,7 @@ def test_a_server_that_speaks_something_else(
             talk = Conversation(options_of(uri), script(), endings(1.0, SIGNALS))
             await talk.connect()
 
-    with pytest.raises(CommandError, match=f"^no connection: {reason}"):
+    with pytest.raises(CommandError, match=f"^cannot connect: {reason}"):
         asyncio.run(main())
 
 

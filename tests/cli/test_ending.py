@@ -6,7 +6,7 @@ import pytest
 
 from sansocket.cli.ending import Remaining
 
-HURRY = "; a second Ctrl-C or SIGTERM ends this at once"
+HURRY = "; a second Ctrl-C or SIGTERM stops immediately"
 FIVE = tuple(f"[::1]:{number}" for number in range(5))
 
 

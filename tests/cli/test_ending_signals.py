@@ -114,4 +114,4 @@ def test_who_is_waited_for_is_told_once(
     assert ending.over.wait(TIMEOUT)
     *first, last = caplog.messages
     assert first == ([] if supervised else [str(Remaining(1))])
-    assert last == "something has not ended in time: ending without it"
+    assert last == "something did not stop in time: exiting without it"

@@ -82,9 +82,9 @@ def test_all_in_a_room_hear_who_says_what() -> None:
 
     said = ["Bob: hello", "* Bob sends 2 bytes:", b"\x00\xff"]
     bob, ann = asyncio.run(main())
-    assert bob == ["* You are Bob.", "* Bob came; 2 here.", *said]
-    came = ["* You are Ann.", "* Ann came; 1 here.", "* Bob came; 2 here."]
-    assert ann == [*came, *said, "* Bob went; 1 here."]
+    assert bob == ["* You are Bob.", "* Bob joined; 2 here.", *said]
+    came = ["* You are Ann.", "* Ann joined; 1 here.", "* Bob joined; 2 here."]
+    assert ann == [*came, *said, "* Bob left; 1 here."]
 
 
 def test_a_text_that_is_too_long_for_a_room() -> None:
@@ -94,14 +94,14 @@ def test_a_text_that_is_too_long_for_a_room() -> None:
             await ann.send("a" * 65536)
             return (await hear(ann, 4))[2:]
 
-    told = "* That is more than 65536 characters."
+    told = "* That exceeds 65536 characters."
     assert asyncio.run(main()) == [told, f"Ann: {'a' * 65536}"]
 
 
 def test_sec_07_who_does_not_read_leaves_the_room() -> None:
     """Nobody waits for a slow member, and memory is bounded (SEC-07)."""
 
-    gone = "* guest-1 went; 1 here."
+    gone = "* guest-1 left; 1 here."
 
     async def main() -> Data:
         async with serving("broadcast") as place, await enter(place, ANN) as ann:

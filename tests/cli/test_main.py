@@ -64,7 +64,7 @@ def test_bytes_are_not_typed(
         monkeypatch.undo()
     os.close(ours)
     assert raised.value.code == 2
-    message = "error: --binary needs a pipe or a file; /hex sends bytes\n"
+    message = "error: --binary requires a pipe or a file; /hex sends bytes\n"
     assert capsys.readouterr().err.endswith(message)
 
 

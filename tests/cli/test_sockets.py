@@ -173,7 +173,7 @@ def test_a_path_that_another_server_removes_at_the_same_time(socket_path: str) -
 
 @pytest.mark.parametrize(
     ("name", "by"),
-    [("socket", "a server that is running"), ("file", "a file that is not a socket")],
+    [("socket", "a running server"), ("file", "a file that is not a socket")],
 )
 def test_a_path_that_is_taken(socket_path: str, name: str, by: str) -> None:
     path = Path(socket_path)
@@ -193,7 +193,7 @@ def test_a_server_that_is_too_busy_keeps_its_path(socket_path: str) -> None:
         for client in clients:
             client.setblocking(False)
             client.connect_ex(socket_path)
-        with pytest.raises(CommandError, match=r"by a server that is running$"):
+        with pytest.raises(CommandError, match=r"by a running server$"):
             Listeners(settings(uds=Path(socket_path)))
     for client in clients:
         client.close()
@@ -227,7 +227,7 @@ def test_a_system_without_unix_sockets(
     monkeypatch: pytest.MonkeyPatch, socket_path: str
 ) -> None:
     monkeypatch.delattr(socket, "AF_UNIX")
-    with pytest.raises(CommandError, match="this system has no Unix sockets"):
+    with pytest.raises(CommandError, match="this system does not support Unix sockets"):
         Listeners(settings(uds=Path(socket_path)))
 
 

@@ -38,7 +38,7 @@ def test_the_last_words_of_a_worker(
             worker.process.kill()
         return await worker.begun, worker.fate()
 
-    problem = "there is no module no_such_module"
+    problem = "cannot find module no_such_module"
     assert asyncio.run(main()) == (problem, "status 1")
 
 

@@ -135,8 +135,8 @@ def test_connection_closed(impl: ModuleType) -> None:
     bye, normal, oops = (1001, "bye"), (1000, ""), (1011, "oops")
     cases: tuple[tuple[Any, Any, Any, int, str, str], ...] = (
         (None, None, None, 1006, "", "connection lost"),
-        (None, normal, None, 1006, "", "nobody answered"),
-        (bye, None, None, 1001, "bye", "not answered"),
+        (None, normal, None, 1006, "", "did not answer"),
+        (bye, None, None, 1001, "bye", "no answer"),
         (bye, normal, True, 1001, "bye", "peer closed"),
         (normal, oops, False, 1000, "", "closed with"),
     )

@@ -196,7 +196,7 @@ def test_spec_093_compressing_with_8_bits_is_declined(impl: ModuleType) -> None:
     for mine in (None, 9, 15):
         with pytest.raises(impl.exceptions.NegotiationError) as caught:
             accept(impl, (False, False, mine, None), [(S_BITS, "8")])
-        assert str(caught.value) == f"can't compress with {S_BITS}=8"
+        assert str(caught.value) == f"cannot compress with {S_BITS}=8"
     assert check(impl, NOTHING, [(S_BITS, "8")]) == (False, False, 8, 15)
 
 

@@ -110,7 +110,7 @@ def test_spec_041_refuse(impl: ModuleType) -> None:
     ("uri", "reason"),
     [
         ("ws://h/a b", "it has a space or a control character"),
-        ("http://h", "it doesn't begin with ws:// or wss://"),
+        ("http://h", "it does not begin with ws:// or wss://"),
         ("ws://h#f", "it has a fragment"),
         ("ws://u@h", "it has a user name but no password"),
         ("ws://a@b:c@h", "it has more than one @ before the path"),
@@ -118,8 +118,8 @@ def test_spec_041_refuse(impl: ModuleType) -> None:
         ("ws://a^", "its host is not valid"),
         ("ws://h:99999", "its port is not valid"),
         ("ws://[::1]:99999", "its port is not valid"),
-        ("ws://[:::]", "part of it can't be encoded or decoded"),
-        ("ws://%ff:x@h", "part of it can't be encoded or decoded"),
+        ("ws://[:::]", "part of it cannot be encoded or decoded"),
+        ("ws://%ff:x@h", "part of it cannot be encoded or decoded"),
     ],
 )
 def test_spec_041_the_reason_is_told(impl: ModuleType, uri: str, reason: str) -> None:

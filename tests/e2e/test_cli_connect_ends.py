@@ -32,7 +32,7 @@ CLOSED = "closed with 1000 (OK), answered with 1000 (OK)\n"
 def test_status_of_a_connection_that_was_not_made(answer: Begin) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
-    error = "sansocket: error: no connection: "
+    error = "sansocket: error: cannot connect: "
     for host in ("127.0.0.1", "localhost"):  # which may have two addresses
         found, line = status(f"ws://{host}:{port}/")
         assert found == 1
@@ -52,7 +52,7 @@ def test_status_of_a_server_that_says_nothing() -> None:
         url = f"ws://127.0.0.1:{sock.getsockname()[1]}/"
         code, line = status(url, "--open-timeout", "0.1")
     assert code == 1
-    assert line.endswith("no connection: the opening handshake took too long")
+    assert line.endswith("cannot connect: the opening handshake took too long")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_status_of_a_lost_connection(answer: Begin) -> None:
         peer.socket.shutdown(socket.SHUT_RDWR)
 
     found, line = status(answer(handler), "--wait", "none")
-    assert (found, line) == (4, "connection lost, no close frame either way")
+    assert (found, line) == (4, "connection lost: no close frame sent or received")
 
 
 def test_status_of_a_violation(answer: Begin) -> None:
@@ -111,7 +111,7 @@ def test_status_of_lines_that_the_server_did_not_wait_for(answer: Begin) -> None
         assert process.wait(TIMEOUT) == 5
         assert process.stderr is not None
         errors = process.stderr.read().decode()
-    pattern = f".*\nline [0-9]+ and what follows it were not sent\n{CLOSED_BY_PEER}\n"
+    pattern = f".*\nthe input from line [0-9]+ on was not sent\n{CLOSED_BY_PEER}\n"
     assert re.fullmatch(pattern.replace("(OK)", r"\(OK\)"), errors), errors
     for rest, expected in ((b"", 0), (b"half a li", 5)):
         with running(answer(handler), "--wait", "none", "-q") as process:
@@ -128,7 +128,7 @@ def test_status_of_bytes_that_the_server_did_not_wait_for(answer: Begin) -> None
         send(process, b"one")
         assert process.wait(TIMEOUT) == 5
         assert process.stderr is not None
-        assert process.stderr.read() == b"the input was not sent to its end\n"
+        assert process.stderr.read() == b"the input was not sent completely\n"
 
 
 def test_status_of_a_server_that_wants_nothing(answer: Begin) -> None:
@@ -269,7 +269,7 @@ def test_a_second_signal_does_not_wait(mute: str) -> None:
 
 def test_a_server_that_does_not_close(mute: str) -> None:
     found, line = status(mute, "--wait", "0", "--close-timeout", "0.1")
-    assert (found, line) == (4, "closed with 1000 (OK), which nobody answered")
+    assert (found, line) == (4, "closed with 1000 (OK); the peer did not answer")
 
 
 def test_ping(served: Server) -> None:
@@ -286,8 +286,8 @@ def test_ping(served: Server) -> None:
         (["ws://127.0.0.1/", "--header", "name"], "not a header"),
         (["ws://127.0.0.1/", "--header", "na me: x"], "not a header"),
         (["ws://127.0.0.1/", "--header", "name: a\nb: c"], "not a header"),
-        (["ws://127.0.0.1/", "--insecure"], "are for wss://"),
-        (["ws://127.0.0.1/", "--cafile", "x"], "are for wss://"),
+        (["ws://127.0.0.1/", "--insecure"], "require wss://"),
+        (["ws://127.0.0.1/", "--cafile", "x"], "require wss://"),
         (["ws://127.0.0.1/", "--wait", "soon"], "not a time"),
         (["ws://127.0.0.1/", "--wait", "-1"], "--wait"),
         (["ws://127.0.0.1/", "--ping", "0"], "not a time"),

@@ -99,10 +99,10 @@ def test_a_handler_of_ones_own(serve: Serve, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("handler", "message"),
     [
-        ("nowhere:handler", "there is no module nowhere"),
-        ("app.deeper:handler", "there is no module app.deeper"),
-        ("app:other", "module app has no other"),
-        ("app:handler.deeper", "module app has no handler.deeper"),
+        ("nowhere:handler", "cannot find module nowhere"),
+        ("app.deeper:handler", "cannot find module app.deeper"),
+        ("app:other", "module app has no attribute other"),
+        ("app:handler.deeper", "module app has no attribute handler.deeper"),
         ("app:NOTHING", f"app:NOTHING {WRONG} not None"),
         (
             "app:plain",
@@ -121,14 +121,14 @@ def test_a_handler_of_ones_own(serve: Serve, folder: Path) -> None:
         ),
         ("app:older", f"app:older {WRONG} but older() takes (websocket, path)"),
         ("app:nothing", f"app:nothing {WRONG} but nothing() takes ()"),
-        ("exits:handler", "module exits cannot be imported: SystemExit(3)"),
+        ("exits:handler", "cannot import module exits: SystemExit(3)"),
         (
             "interrupts:handler",
-            "module interrupts cannot be imported: KeyboardInterrupt()",
+            "cannot import module interrupts: KeyboardInterrupt()",
         ),
-        ("lines:handler", "module lines cannot be imported: one"),
-        ("raises:handler", "module raises cannot be imported: division by zero"),
-        ("lacks:handler", "module lacks cannot be imported: No module named 'nothing'"),
+        ("lines:handler", "cannot import module lines: one"),
+        ("raises:handler", "cannot import module raises: division by zero"),
+        ("lacks:handler", "cannot import module lacks: No module named 'nothing'"),
     ],
 )
 def test_what_is_no_handler(
@@ -147,11 +147,11 @@ def test_what_is_no_handler(
     ("handler", "message"),
     [
         ("app:NOTHING", f"app:NOTHING {WRONG} not None"),
-        ("nowhere:handler", "there is no module nowhere"),
-        ("exits:handler", "module exits cannot be imported: SystemExit(3)"),
+        ("nowhere:handler", "cannot find module nowhere"),
+        ("exits:handler", "cannot import module exits: SystemExit(3)"),
         (
             "interrupts:handler",
-            "module interrupts cannot be imported: KeyboardInterrupt()",
+            "cannot import module interrupts: KeyboardInterrupt()",
         ),
     ],
 )
@@ -250,7 +250,10 @@ def test_a_signal_ends_all_workers(
         with pytest.raises(ConnectionClosedOK) as closed:
             peer.recv(TIMEOUT)
     assert closed.value.rcvd is not None
-    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "server stops")
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (
+        1001,
+        "server shutting down",
+    )
     assert server.wait() == 0
     assert server.log() == ""
     assert_gone(process)
@@ -277,7 +280,7 @@ def test_a_worker_that_dies_is_replaced(serve: Serve, folder: Path) -> None:
     # No connection is refused meanwhile: those for the dead one wait for the next.
     after = meet_all(server, lambda met: len(met - {dead}) == 2)
     assert before < after
-    assert f"worker {dead} ended with signal 9; another one starts" in server.log()
+    assert f"worker {dead} ended with signal 9; starting a replacement" in server.log()
 
 
 def test_workers_end_when_their_parent_dies(serve: Serve, folder: Path) -> None:
@@ -339,14 +342,14 @@ def test_reload(serve: Serve, folder: Path) -> None:
     server.signal()
     assert server.wait() == 0
     assert server.log().count("helper.py changed: restarting") == 2
-    assert "module app cannot be imported: unterminated string" in server.log()
+    assert "cannot import module app: unterminated string" in server.log()
     server.errors.truncate(0)
 
 
 def test_reload_is_for_code_of_ones_own() -> None:
     done = command("serve", "--reload")
     assert done.returncode == 2
-    assert "--reload needs a handler of your own" in done.stderr
+    assert "--reload requires your own handler" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -362,7 +365,7 @@ def test_an_extra_that_is_not_installed(
     done = command("serve", "app:handler", "--port", "0", *options)
     assert done.returncode == 1
     extra = {"watchfiles": "cli", "uvloop": "uvloop"}[module]
-    assert f"needs {module}: pip install 'sansocket[{extra}]'" in done.stderr
+    assert f"requires {module}: pip install 'sansocket[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import sys
@@ -51,7 +52,8 @@ def plainly(tmp_path: Path, start: Start) -> Start:
     (folder / "prompt_toolkit.py").write_text("raise ImportError('not installed')\n")
 
     def plainly(*arguments: str) -> Terminal:
-        return start(*arguments, PYTHONPATH=str(folder))
+        paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return start(*arguments, PYTHONPATH=os.pathsep.join(paths))
 
     return plainly
 
@@ -78,8 +80,8 @@ def test_prompt(served: Server, start: Start) -> None:
         terminal.type("/help" + ENTER)
         terminal.wait_for_part("/hex 00 ff ...  ")
         for wrong, told in (
-            ("/sing", "'/sing' is no command: /help lists them"),
-            ("/hex 0", "'0' is not hexadecimal: /hex 00 ff"),
+            ("/sing", "'/sing' is not a command: type /help for a list"),
+            ("/hex 0", "'0' is not hexadecimal: write /hex 00 ff"),
             ("/close now", "'now' is not a close code: give 1000, or 3000 to 4999"),
         ):
             terminal.type(wrong + ENTER)
@@ -162,8 +164,8 @@ def test_sec_40_what_a_peer_sends_cannot_drive_the_terminal(
 @pytest.mark.parametrize(
     ("message", "shown"),
     [
-        ("é" * 20_000, " ... 20000 characters in all"),
-        (bytes(1000), " ... 1000 bytes in all"),
+        ("é" * 20_000, " ... 20000 characters in total"),
+        (bytes(1000), " ... 1000 bytes in total"),
     ],
 )
 def test_long_messages_are_cut(
@@ -225,7 +227,7 @@ def test_log_lines_stand_above_the_prompt(start: Start, served: Server) -> None:
 def test_without_the_extra(plainly: Start, served: Server, key: str) -> None:
     url = served.url
     with plainly(url) as terminal:
-        terminal.wait_for("pip install 'sansocket[cli]' gives colours and editing")
+        terminal.wait_for("pip install 'sansocket[cli]' adds colors and line editing")
         terminal.wait_for(greeting(url))
         terminal.type("hello" + ENTER)
         terminal.wait_for("< hello")
@@ -242,5 +244,5 @@ def test_a_second_ctrl_c_does_not_wait(plainly: Start, mute: str) -> None:
         terminal.type(CTRL_C)
         terminal.wait_for_part("^C")
         terminal.type(CTRL_C)
-        terminal.wait_for_part("closed with 1000 (OK), which nobody answered")
+        terminal.wait_for_part("closed with 1000 (OK); the peer did not answer")
         assert terminal.wait() == 4

@@ -68,7 +68,7 @@ def test_path_in_use(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(path)
     (tmp_path / "nowhere").symlink_to(tmp_path / "nothing")
-    taken = {"socket": "a server that is running"} | dict.fromkeys(
+    taken = {"socket": "a running server"} | dict.fromkeys(
         ("file", "folder", "link", "nowhere"), "a file that is not a socket"
     )
     for name, by in taken.items():
@@ -94,7 +94,7 @@ def test_a_server_that_lets_nobody_in_is_running(tmp_path: Path) -> None:
             with contextlib.suppress(BlockingIOError):
                 peer.connect(str(path))
         done = command("serve", "--uds", str(path))
-    assert done.stderr.endswith(" in use by a server that is running\n")
+    assert done.stderr.endswith(" in use by a running server\n")
 
 
 @pytest.mark.parametrize("options", [[], ["--workers", "2"]])
@@ -144,7 +144,7 @@ def test_several_servers_want_the_socket_of_a_dead_one(
         ended = [server for server in servers if server.process.poll() is not None]
     for server in ended:
         assert server.wait() == 1
-        assert server.log().endswith(" in use by a server that is running\n")
+        assert server.log().endswith(" in use by a running server\n")
     (winner,) = {*servers} - {*ended}
     winner.start()
     assert say_hi(path).stdout == "hi\n"

@@ -107,8 +107,8 @@ def test_a_replacement_that_is_killed_before_it_is_ready(
     server.signal()
     assert server.wait() == 0
     log = server.log()
-    assert log.count(" ended with signal 9; another one starts\n") == 1
-    late = " ended with signal 9 before it was ready; another one starts in "
+    assert log.count(" ended with signal 9; starting a replacement\n") == 1
+    late = " ended with signal 9 before it was ready; starting a replacement in "
     assert [log.count(f"{late}{delay} s\n") for delay in ("0.5", "1")] == [1, 1]
     assert log.count("\n") == 3
 
@@ -136,7 +136,7 @@ def test_a_replacement_whose_code_is_broken(serve: Serve, folder: Path) -> None:
     dead, healthy = known
     (folder / "app.py").write_text("1 / 0")
     os.kill(dead, signal.SIGKILL)
-    server.wait_for("cannot serve: module app cannot be imported: division by zero")
+    server.wait_for("cannot serve: cannot import module app: division by zero")
     assert meet(server) == healthy
     (folder / "app.py").write_text(APP)
     meet_all(server, {healthy, *wait_for_another(folder, known)})
@@ -151,7 +151,7 @@ def test_a_worker_that_dies_and_leaves_a_process(serve: Serve, folder: Path) -> 
     append(folder, f"\nif os.fork() == 0:\n    {child}\n")
     server = serve("app:handler", "--workers", "2", cwd=folder)
     os.kill(meet(server), signal.SIGKILL)
-    server.wait_for(" ended with signal 9; another one starts\n")
+    server.wait_for(" ended with signal 9; starting a replacement\n")
 
 
 @pytest.mark.parametrize("moment", ["importing", "waiting"])
@@ -167,7 +167,7 @@ def test_a_signal_while_a_worker_is_replaced(
     (dead,) = wait_for_another(folder, known)
     if moment == "waiting":
         os.kill(dead, signal.SIGKILL)
-        server.wait_for("another one starts in ")
+        server.wait_for("starting a replacement in ")
     server.signal(number)
     assert server.wait() == 0
     assert not [one for one in known if alive(one)]
@@ -281,7 +281,7 @@ def test_a_handler_that_never_ends_does_not_hold_the_server(
         wait_for_file(folder / "here")
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
-    assert server.log().endswith(" has not ended in time: ending without it\n")
+    assert server.log().endswith(" did not stop in time: exiting without it\n")
     assert server.log().count("\n") <= 2  # the other one tells who is waited for
 
 
@@ -310,7 +310,7 @@ def test_users_are_told_who_is_waited_for(
     for wire in wires:
         assert wire.read_frame()[0] == 0x81
     server.signal()
-    server.wait_for("a second Ctrl-C or SIGTERM ends this at once\n")
+    server.wait_for("a second Ctrl-C or SIGTERM stops immediately\n")
     assert "WARNING sansocket waiting for 5 connections (127.0.0.1:" in server.log()
     assert " and 2 more) to close; " in server.log()
     addresses = {f"127.0.0.1:{wire.sock.getsockname()[1]}" for wire in wires}

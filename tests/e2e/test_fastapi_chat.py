@@ -67,7 +67,7 @@ def test_a_chat_in_two_tabs(server: str, browser: Browser) -> None:
         wait_for_text(bob, "count", "1 person here, 1 message")
 
         enter(bob, "Bob")
-        wait_for_text(bob, "log", "Ada<b>grüß dich</b> 🙂Bob is here.")
+        wait_for_text(bob, "log", "Ada<b>grüß dich</b> 🙂Bob has joined.")
         wait_for_text(ada, "people", "Ada, Bob")
         say(bob, "hello")
         wait_for_text(ada, "log", "Bobhello")
@@ -110,7 +110,7 @@ def test_the_server_stops(browser: Browser) -> None:
             wait_for_state(ada, "in")
             program.process.terminate()
             wait_for_state(ada, "out")
-            assert ada.text("notice") == "The connection is lost."
+            assert ada.text("notice") == "The connection was lost."
     finally:
         program.end()
     assert "Traceback" not in program.log, program.log

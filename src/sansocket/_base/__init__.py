@@ -1,1 +1,1 @@
-"""What all layers stand on."""
+"""Foundations that all layers share."""

@@ -1,4 +1,4 @@
-"""Close frames: which codes may travel, the payload both ways, the final verdict.
+"""Close frames: which codes may be sent, payloads, and the final exception.
 
 RFC 6455, sections 5.5.1, 7.1.5 and 7.4; codes 1012 to 1014 from the IANA registry.
 """
@@ -19,9 +19,9 @@ from .dataclass import REQUIRED, LazyFields, LazyParams
 __all__ = ["OK_CLOSE_CODES", "Close", "answer", "failure", "judge", "may_travel"]
 
 OK_CLOSE_CODES = frozenset({1000, 1001, 1005})
-"""Codes of a normal closure, on both sides."""
+"""Close codes of a normal closure, if both sides use one of them."""
 
-_MAX_REASON = 123  # bytes, so that the whole payload fits into a control frame
+_MAX_REASON = 123  # bytes: the payload has to fit into a control frame
 
 CLOSE_CODE_EXPLANATIONS = {
     1000: "OK",
@@ -44,12 +44,12 @@ CLOSE_CODE_EXPLANATIONS = {
 
 
 def may_travel(code: int) -> bool:
-    """Whether a close frame may carry this code (RFC 6455, section 7.4)."""
+    """Whether a close frame may contain this code (RFC 6455, section 7.4)."""
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
 EXTERNAL_CLOSE_CODES = frozenset(filter(may_travel, CLOSE_CODE_EXPLANATIONS))
-"""Codes with a name that a close frame may carry."""
+"""Named codes that a close frame may contain."""
 
 
 class Close:
@@ -57,8 +57,7 @@ class Close:
 
     Attributes:
         code: close code; 1005 stands for a close frame without one.
-        reason: text for developers, never for end users (RFC 6455, section 5.5.1).
-
+        reason: text for developers, not for end users (RFC 6455, section 5.5.1).
     """
 
     __slots__ = ("code", "reason")
@@ -81,7 +80,7 @@ class Close:
         return f"Close(code={int(self.code)}, reason={self.reason!r})"
 
     def __str__(self) -> str:
-        """Code, its name and the reason, in one line fit for a log."""
+        """Format code, name and reason as one line that is safe for a log."""
         reason = self.reason
         if not reason.isprintable():
             reason = ascii(reason)[1:-1]
@@ -89,12 +88,11 @@ class Close:
 
     @classmethod
     def parse(cls, data: bytes) -> Close:
-        """Read the payload of a close frame.
+        """Parse the payload of a close frame.
 
         Raises:
-            ProtocolError: if it is cut short, or its code may not travel.
-            InvalidUTF8: if the reason is not text.
-
+            ProtocolError: if it is too short, or its code must not be sent.
+            InvalidUTF8: if the reason is not UTF-8.
         """
         if not data:
             return cls(CloseCode.NO_STATUS_RCVD, "")
@@ -109,12 +107,11 @@ class Close:
         return close
 
     def serialize(self) -> bytes:
-        """The payload of a close frame.
+        """Return the payload of a close frame.
 
         Raises:
-            ProtocolError: if the code may not travel, or the reason is over 123
-                bytes or cannot be UTF-8.
-
+            ProtocolError: if the code must not be sent, or if the reason is over 123
+                bytes or cannot be encoded as UTF-8.
         """
         self.check()
         try:
@@ -128,15 +125,15 @@ class Close:
         return int(self.code).to_bytes(2, "big") + reason
 
     def check(self) -> None:
-        """Raise ProtocolError unless the code may travel in a close frame."""
+        """Raise ``ProtocolError`` unless a close frame may contain the code."""
         if not may_travel(self.code):
             raise ProtocolError(f"close code {int(self.code)} may not be sent")
 
 
 def answer(close: Close, side: Side) -> Close:
-    """The close frame that echoes ``close``; its code is 1005 for an empty one.
+    """Return the close frame that answers ``close``; code 1005 means an empty one.
 
-    1010 is for clients to send (RFC 6455, section 7.4.1), so a server answers 1000.
+    Only clients may send 1010 (RFC 6455, section 7.4.1), so a server answers 1000.
     """
     if close.code == CloseCode.MANDATORY_EXTENSION and side is Side.SERVER:
         return Close(CloseCode.NORMAL_CLOSURE, "")
@@ -144,13 +141,13 @@ def answer(close: Close, side: Side) -> Close:
 
 
 def failure(exc: Exception) -> tuple[int, str]:
-    """Close code and reason for what was raised while input was read.
+    """Return close code and reason for an exception raised while reading input.
 
-    What is no fault of the peer's gives 1011, and the peer is told nothing of it.
+    Errors on our side give 1011 with no details.
     """
     code: object = 1011
     if isinstance(exc, UnicodeDecodeError):
-        code = 1007  # from an extension or an overridden method
+        code = 1007  # raised by an extension or an overridden method
     elif isinstance(exc, WebSocketException):
         code = getattr(exc, "close_code", 1002)
     if code == 1011 or not isinstance(code, int) or not may_travel(code):
@@ -162,7 +159,7 @@ def failure(exc: Exception) -> tuple[int, str]:
 def judge(
     rcvd: Close | None, sent: Close | None, rcvd_then_sent: bool | None
 ) -> ConnectionClosed:
-    """The exception that tells how a connection ended."""
+    """Return the exception that describes how a connection ended."""
     normal = (
         rcvd is not None
         and sent is not None

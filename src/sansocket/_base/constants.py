@@ -1,4 +1,4 @@
-"""Numbers and names of RFC 6455 that several modules share."""
+"""Constants of RFC 6455 that several modules share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 
 
 class Opcode(IntEnum):
-    """Kinds of frames (RFC 6455, section 5.2)."""
+    """Types of frames (RFC 6455, section 5.2)."""
 
     CONT = 0x0
     TEXT = 0x1
@@ -51,14 +51,14 @@ class CloseCode(IntEnum):
 
 
 class Side(IntEnum):
-    """Which end of the connection this is."""
+    """Whether this end of the connection is the server or the client."""
 
     SERVER = 0
     CLIENT = 1
 
 
 class State(IntEnum):
-    """Where the connection stands (RFC 6455, sections 4.1 and 7.1)."""
+    """State of the connection (RFC 6455, sections 4.1 and 7.1)."""
 
     CONNECTING = 0
     OPEN = 1
@@ -67,7 +67,7 @@ class State(IntEnum):
 
 
 class Transport(Enum):
-    """What is to become of the TCP connection."""
+    """What to do with the TCP connection."""
 
     KEEP = "keep"
     CLOSE = "close"  # once everything is written
@@ -81,7 +81,7 @@ OPEN = State.OPEN
 CLOSING = State.CLOSING
 CLOSED = State.CLOSED
 
-# What incoming bytes are to a connection, as its state does not tell all of it: the
-# head of a handshake message, to be held until the handshake is decided, frames, or
-# of no interest any more.
+# How a connection interprets incoming bytes, which its state alone does not determine:
+# as the head of a handshake message; held until the handshake is decided; as frames; or
+# discarded.
 HEAD, HOLD, FRAMES, DISCARD = range(4)

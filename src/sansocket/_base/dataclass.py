@@ -1,8 +1,8 @@
-"""What makes a hand-written class work with :mod:`dataclasses`, at no import cost.
+"""Support for ``dataclasses`` in hand-written classes, without importing it.
 
-``dataclasses`` imports ``inspect``, which is too much to load for a server that
-never asks. A class with these attributes answers ``fields()``, ``replace()``,
-``asdict()`` and ``is_dataclass()``, and can be the base of a dataclass::
+``dataclasses`` imports ``inspect``, which takes too long for a server that never uses
+it. A class with these attributes supports ``fields()``, ``replace()``, ``asdict()``
+and ``is_dataclass()``, and can be the base of a dataclass::
 
     class Point(Value):
         __match_args__ = ("x", "y")
@@ -22,10 +22,10 @@ REQUIRED = object()
 
 
 class LazyFields:
-    """Descriptor for ``__dataclass_fields__``, built when first read.
+    """Descriptor for ``__dataclass_fields__``, which it builds when first read.
 
-    The keywords are the arguments of the constructor, in order, each with its
-    default or with `REQUIRED`.
+    The keyword arguments are the arguments of the constructor, in order, each with its
+    default or ``REQUIRED``.
     """
 
     def __init__(self, **defaults: Any) -> None:
@@ -54,7 +54,7 @@ class LazyFields:
 
 
 class LazyParams:
-    """Descriptor for ``__dataclass_params__``: those of a plain ``@dataclass``."""
+    """Descriptor for ``__dataclass_params__``, as of a plain ``@dataclass``."""
 
     def __get__(self, instance: object, owner: type[Any]) -> Any:
         from dataclasses import make_dataclass
@@ -75,7 +75,7 @@ class Value:
             getattr(self, name) == getattr(other, name) for name in self.__match_args__
         )
 
-    # Comparing by value and being mutable excludes hashing, as in a dataclass.
+    # Mutable and compared by value, hence not hashable, as in a dataclass.
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:

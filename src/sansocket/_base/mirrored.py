@@ -1,8 +1,8 @@
-"""Names that a module of ``websockets`` has though they are at home in another one.
+"""Names that a module of ``websockets`` has but another module defines.
 
 Software imports such names from wherever it has found them. So the modules that mirror
-those of ``websockets`` give them too, when they are asked for: until then nothing is
-imported for it. Names of older releases are here as well.
+``websockets`` provide them, too; nothing is imported until one is used. Names of older
+releases are included.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["names_from_elsewhere"]
 
-# Besides those that the package itself gives.
+# In addition to those of the package itself.
 _MORE = {
     "asyncio.connection": "Connection",
     "asyncio.server": "Server ServerConnection broadcast",
@@ -44,11 +44,10 @@ _OTHER_NAMES = {
 
 
 def names_from_elsewhere(module: str) -> Callable[[str], Any]:
-    """What a module has as its ``__getattr__``.
+    """Make the ``__getattr__`` of a module.
 
     Args:
-        module: its ``__name__``.
-
+        module: ``__name__`` of the module.
     """
     package = __name__.partition(".")[0]
     own = module.removeprefix(f"{package}.")

@@ -1,7 +1,7 @@
-"""What the functions of all drivers do with their arguments: check them at the call.
+"""Checks of arguments that the functions of all drivers share.
 
-What can be told of a value alone is in ``values``; here is what needs to look into
-functions and classes, and what else there may be by name.
+``values`` has the checks that concern single values; this module has those of
+functions, of classes, and of the names of arguments.
 """
 
 from __future__ import annotations
@@ -55,18 +55,18 @@ LIMITS = (
     *("max_header_line", "max_headers", "max_head_size"),
     *("validate_utf8", "max_fragments", "max_inflated_size"),
 )
-# Arguments that the drivers hand on; the protocols have the defaults and say more.
+# Arguments that the drivers pass on; the protocols have the defaults and document them.
 SERVER_LIMITS = ("hosts", "max_request_line", *LIMITS)
 CLIENT_LIMITS = ("max_status_line", "max_body", *LIMITS)
 
-# Functions that are called, and what with.
+# Callbacks, with their arguments.
 CALLBACKS = {
     "on_open": ("connection",),
     "on_message": ("connection", "message"),
     "on_close": ("connection",),
 }
 
-# What other releases and other libraries call something, and what it is here.
+# Names in other releases and other libraries, with their counterparts here.
 ELSEWHERE = {
     "create_protocol": "use create_connection",
     "extra_headers": "use additional_headers of connect(), or process_response",
@@ -84,17 +84,16 @@ ELSEWHERE = {
 
 
 def take(options: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Take those of these names that there are out of the options."""
+    """Remove these names from the options, if present, and return them."""
     return {name: options.pop(name) for name in names if name in options}
 
 
 def check(rules: Mapping[str, Rule], **options: object) -> None:
-    """Check options, of which each has a rule.
+    """Check options, each with its rule.
 
     Raises:
-        TypeError: if one is of a wrong type.
-        ValueError: if one has a wrong value.
-
+        TypeError: if an option has a wrong type.
+        ValueError: if an option has a wrong value.
     """
     for name, value in options.items():
         rules[name](name, value)
@@ -106,18 +105,17 @@ def with_compression(
     enable: Callable[[Sequence[T] | None], Sequence[T]],
     rule: Rule | None = None,
 ) -> Sequence[T] | None:
-    """Add permessage-deflate to the extensions, if that is wanted.
+    """Add permessage-deflate to the extensions, if requested.
 
     Args:
         extensions: factories of the application.
         compression: ``"deflate"`` or ``None``.
-        enable: adds the factory.
-        rule: of the extensions.
+        enable: function that adds the factory.
+        rule: rule for the extensions.
 
     Raises:
-        TypeError: if the compression is no ``str``, or the extensions are no list.
-        ValueError: if another compression is wanted.
-
+        TypeError: if ``compression`` is not a ``str``, or ``extensions`` not a list.
+        ValueError: if another compression is requested.
     """
     if rule is not None:
         rule("extensions", extensions)
@@ -140,18 +138,17 @@ def check_names(
     handed_on: Iterable[str],
     limits: Iterable[str],
 ) -> None:
-    """Refuse keyword arguments that a function does not know.
+    """Refuse unknown keyword arguments.
 
     Args:
         called: name of the function that the application has called.
-        function: the one with the options, which takes more than it names.
-        given: names that its signature does not have.
-        handed_on: names that it takes nevertheless.
-        limits: names that it takes too, but that are not among those given.
+        function: function with the options, which has ``**kwargs``.
+        given: names of arguments that its signature does not contain.
+        handed_on: names that are accepted nevertheless.
+        limits: names that are also accepted, but never in ``given``.
 
     Raises:
-        TypeError: if there is another one; a name that may be meant is suggested.
-
+        TypeError: if there is any other name; a similar name is suggested.
     """
     for name in sorted({*given} - {*handed_on}):
         text = f"{called}() got an unexpected keyword argument {name!r}"
@@ -168,7 +165,7 @@ def check_names(
 
 
 def is_asynchronous(function: object) -> bool:
-    """Whether to call it only makes a coroutine or an asynchronous generator."""
+    """Whether calling it only makes a coroutine or an asynchronous generator."""
     while isinstance(function, partial):
         function = function.func
     for candidate in (function, getattr(type(function), "__call__", None)):  # noqa: B004
@@ -176,17 +173,16 @@ def is_asynchronous(function: object) -> bool:
             return True
         if inspect.isasyncgenfunction(candidate):
             return True
-    # Functions compiled by Cython and mocks of coroutine functions have flags only.
+    # Functions compiled by Cython, and mocks of coroutine functions, have only flags.
     flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
     return isinstance(flags, int) and bool(flags & inspect.CO_COROUTINE)
 
 
 def check_function(name: str, value: object, arguments: Sequence[str]) -> None:
-    """Refuse what cannot be called with these arguments.
+    """Check that a value can be called with these arguments.
 
     Raises:
         TypeError: if it cannot.
-
     """
     described = f"a function of {', '.join(arguments) or 'nothing'}"
     if not callable(value):
@@ -201,11 +197,11 @@ def check_arguments(
     number: int,
     keywords: Iterable[str] = (),
 ) -> None:
-    """Refuse a function that takes other arguments, if that can be known."""
+    """Refuse a function that requires other arguments, if this can be determined."""
     try:
-        # What it wraps may be called with other arguments.
+        # The wrapped function may be called with other arguments.
         signature = inspect.signature(value, follow_wrapped=False)
-    except (TypeError, ValueError):  # some functions in C have none
+    except (TypeError, ValueError):  # some functions in C have no signature
         return
     try:
         signature.bind(*[None] * number, **dict.fromkeys(keywords))
@@ -216,7 +212,7 @@ def check_arguments(
 
 
 def function_of(*arguments: str, plain: bool = False) -> Rule:
-    """A rule for a function, or ``None``; a plain one is not awaited."""
+    """Make a rule for a function or ``None``; a plain function is not awaited."""
 
     def rule(name: str, value: object) -> None:
         if value is None:
@@ -232,7 +228,7 @@ def function_of(*arguments: str, plain: bool = False) -> Rule:
 
 
 def required(rule: Rule) -> Rule:
-    """The same rule without ``None``."""
+    """Make the same rule, without ``None``."""
 
     def without_none(name: str, value: object) -> None:
         if value is None:
@@ -246,23 +242,22 @@ def required(rule: Rule) -> Rule:
 
 
 class NotAwaitable(TypeError):
-    """A handler gave nothing to await."""
+    """A handler returned something that cannot be awaited."""
 
 
 def check_handler(name: str, handler: object, arguments: Iterable[str] = ()) -> None:
-    """Refuse a handler that surely is no coroutine function of a connection.
+    """Refuse a handler that is certainly not a coroutine function of a connection.
 
-    A plain function may return what a coroutine function gives, so it is refused
-    only if it never returns anything.
+    A plain function may return a coroutine, so it is refused only if it never returns
+    anything.
 
     Args:
-        name: what the error calls it.
-        handler: of connections.
-        arguments: names of keyword arguments that it is called with as well.
+        name: name of the handler in the error.
+        handler: handler of connections.
+        arguments: names of additional keyword arguments.
 
     Raises:
-        TypeError: if it is none.
-
+        TypeError: if it is refused.
     """
     described = f"a coroutine function of {', '.join(['connection', *arguments])}"
     if not callable(handler):
@@ -277,11 +272,11 @@ def check_handler(name: str, handler: object, arguments: Iterable[str] = ()) -> 
 
 
 def _why_not_awaitable(handler: Any) -> str | None:
-    """Why it surely gives nothing to await; ``None`` if it may."""
+    """Explain why its result certainly cannot be awaited; ``None`` if it may be."""
     while isinstance(handler, partial):
         handler = handler.func
     if isinstance(handler, type):
-        return None if _may_be_awaited(handler) else "gives no awaitable"
+        return None if _may_be_awaited(handler) else "does not return an awaitable"
     if not hasattr(handler, "__code__"):
         handler = getattr(type(handler), "__call__", None)  # noqa: B004
     function = getattr(handler, "__func__", handler)
@@ -298,13 +293,13 @@ def _why_not_awaitable(handler: Any) -> str | None:
 
 
 def _may_be_awaited(kind: type) -> bool:
-    """Whether an instance may be, or whether it makes something else."""
+    """Whether instances of a class may be awaitable."""
     makes: object = kind.__new__
     return hasattr(kind, "__await__") or makes is not object.__new__
 
 
 def _is_mute(function: Any) -> bool:
-    """Whether a function returns, and never anything but ``None``."""
+    """Whether a function certainly returns ``None``."""
     mute = False
     before: Any = None
     for instruction in dis.get_instructions(function):
@@ -322,11 +317,10 @@ def _is_mute(function: Any) -> bool:
 
 
 def awaitable(handler: object, result: Any) -> Any:
-    """Give what a handler gave, to be awaited.
+    """Return the result of a handler, to be awaited.
 
     Raises:
-        NotAwaitable: if it cannot be.
-
+        NotAwaitable: if it cannot be awaited.
     """
     if inspect.isawaitable(result):
         return result
@@ -343,16 +337,15 @@ def check_class(value: object, base: type, arguments: Sequence[str]) -> None:
     """Check ``create_connection``: a subclass, or a function that makes connections.
 
     Args:
-        value: of the option; ``None`` for the usual class.
+        value: value of the option; ``None`` for the default class.
         base: class of the connections.
-        arguments: what it is called with, besides options.
+        arguments: arguments that it is called with, apart from options.
 
     Raises:
-        TypeError: if it is none.
-
+        TypeError: if it is neither.
     """
     name = "create_connection"
-    allowed = f"a subclass of {base.__name__}, or a function that gives an instance"
+    allowed = f"a subclass of {base.__name__}, or a function that returns one"
     if value is None:
         return
     if isinstance(value, type):
@@ -368,44 +361,41 @@ def check_class(value: object, base: type, arguments: Sequence[str]) -> None:
 
 
 def check_callbacks(kind: type) -> None:
-    """Check methods of a subclass that are called like ``on_message``.
+    """Check methods of a subclass that are named like ``on_message``.
 
     Raises:
-        TypeError: if one cannot be called, or would have to be awaited.
-
+        TypeError: if a method cannot be called, or would have to be awaited.
     """
     for name, rule in CALLBACK_RULES.items():
         rule(f"{kind.__qualname__}.{name}", getattr(kind, name, None))
 
 
 def check_connection(made: Any, base: type) -> None:
-    """Check what ``create_connection`` has made.
+    """Check the result of ``create_connection``.
 
     Raises:
-        TypeError: if it is no connection, or was not set up.
-
+        TypeError: if it is not a connection, or was not initialized.
     """
     if not isinstance(made, base):
-        refuse("what create_connection gives", f"a {base.__name__}", made, TypeError)
+        refuse("the result of create_connection", f"a {base.__name__}", made, TypeError)
     if getattr(made, "session", None) is None:
         kind = type(made).__qualname__
         raise TypeError(f"{kind}.__init__() did not call super().__init__()")
     check_callbacks(type(made))
 
 
-# What hooks return
+# Results of hooks
 
 
 def check_response(name: str, response: Any) -> None:
-    """Refuse what a hook returned instead of a response.
+    """Check that a hook has returned a response.
 
     Args:
-        name: of the hook.
-        response: what it returned.
+        name: name of the hook.
+        response: result of the hook.
 
     Raises:
-        TypeError: if it is no response, or has a field of a wrong type.
-
+        TypeError: if it is not a response, or has a field of a wrong type.
     """
     if not isinstance(response, Response):
         kind = type(response).__name__
@@ -436,7 +426,7 @@ def _proxy(name: str, value: object) -> None:
 
 
 def _headers(name: str, value: Any) -> None:
-    """Headers to be added; a name or a value that cannot travel is found at once."""
+    """Make headers to be added; this refuses an invalid name or value at once."""
     if value is None:
         return
     allowed = "Headers, a mapping or a list of pairs of str"

@@ -1,7 +1,7 @@
-"""What options may be: one rule for each, wherever it is given.
+"""Rules for the values of options: one for each, wherever it is passed.
 
-A value of a wrong type is a ``TypeError``, a wrong value a ``ValueError``. Both name
-the option, say what is allowed, and show what was given, shortened.
+A wrong type raises ``TypeError``, and a wrong value ``ValueError``. Both name the
+option, explain what is allowed, and show the value, shortened.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
     "write_marks",
 ]
 
-# What can be told of at once, for each class.
+# Fast checks, by class.
 LIMITS = ("max_size", "max_fragments", "max_inflated_size", "validate_utf8", "state")
 SERVER_HEAD = ("max_request_line", "max_header_line", "max_headers", "max_head_size")
 PROTOCOL_NUMBERS = ("side", *LIMITS)
@@ -52,21 +52,20 @@ SERVER_NUMBERS = (*LIMITS, *SERVER_HEAD)
 CLIENT_HEAD = ("max_status_line", *SERVER_HEAD[1:], "max_body")
 TIMES = ("open_timeout", "ping_interval", "ping_timeout", "close_timeout")
 
-MOST = sys.maxsize // 2  # a number to which the compiled form can add
+MOST = sys.maxsize // 2  # the compiled form can add to this number
 LOGGING = ("isEnabledFor", "log", "debug", "info", "warning", "error")
 
 
 def check_numbers(names: tuple[str, ...], *values: object) -> None:
-    """Check options that are mostly the same, and numbers; it is done per connection.
+    """Check options that rarely vary, and numbers; called for each connection.
 
     Args:
-        names: of the options.
-        *values: of the options.
+        names: names of the options.
+        *values: values of the options.
 
     Raises:
-        TypeError: if one is of a wrong type.
-        ValueError: if one has a wrong value.
-
+        TypeError: if an option has a wrong type.
+        ValueError: if an option has a wrong value.
     """
     try:
         _check_once(names, *values)
@@ -84,12 +83,12 @@ def _check_once(names: tuple[str, ...], *values: object) -> None:
 
 
 def refuse(name: str, allowed: str, value: object, kind: type[Exception]) -> NoReturn:
-    """Raise an error that says what is wrong with an option."""
+    """Raise an error that explains what is wrong with an option."""
     raise kind(f"{name} must be {allowed}, not {brief(value)}")
 
 
 def brief(value: object) -> str:
-    """A value for an error message, shortened."""
+    """Format a value for an error message, shortened."""
     if isinstance(value, type):
         return f"the class {value.__qualname__}"
     name = getattr(value, "__qualname__", None)
@@ -97,7 +96,7 @@ def brief(value: object) -> str:
         return f"{name}()"
     try:
         return reprlib.repr(value)
-    except Exception:  # an int of thousands of digits has no text
+    except Exception:  # an int with thousands of digits cannot be converted
         return f"this {type(value).__name__}"
 
 
@@ -105,12 +104,12 @@ def brief(value: object) -> str:
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a number; ``True`` is none."""
+    """Whether it is a number; ``True`` is not."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def is_whole(value: object) -> bool:
-    """Whether it is a whole number; ``True`` is none."""
+    """Whether it is a whole number; ``True`` is not."""
     return hasattr(type(value), "__index__") and not isinstance(value, bool)
 
 
@@ -173,19 +172,18 @@ def _known_queue_marks(max_queue: Any) -> Marks:
 
 
 def queue_marks(max_queue: object) -> Marks:
-    """At how many messages to pause, and to go on.
+    """Return the numbers of messages at which to pause and to resume reading.
 
-    0 is as good as 1: one message is read before anybody can know that it is there.
+    0 has the same effect as 1: a message must be read before it can be noticed.
 
     Args:
-        max_queue: the upper number, a quarter of which is the lower; or a pair, in
-            which one may be ``None`` for four times or a quarter of the other;
+        max_queue: the high mark, a quarter of which is the low mark; or a pair of both,
+            in which ``None`` stands for four times or a quarter of the other; or
             ``None`` for no limit.
 
     Raises:
-        TypeError: if it is of a wrong type.
-        ValueError: if a number is negative, or the lower one above the upper one.
-
+        TypeError: if it has a wrong type.
+        ValueError: if a mark is negative, or the low mark is above the high mark.
     """
     if type(max_queue) is int:
         return _known_queue_marks(max_queue)
@@ -200,21 +198,20 @@ def _known_write_marks(write_limit: Any) -> tuple[int, int]:
         refuse("write_limit", allowed, write_limit, TypeError)
     high, low = _marks("write_limit", allowed, write_limit)
     if high is None:
-        return 65536, 16384  # what asyncio takes
+        return 65536, 16384  # accepted by asyncio
     return high, low
 
 
 def write_marks(write_limit: object) -> tuple[int, int]:
-    """How many bytes may wait until ``send()`` waits, and until it goes on.
+    """Return the numbers of buffered bytes at which ``send()`` waits and resumes.
 
     Args:
-        write_limit: the upper number, a quarter of which is the lower; or a pair, as
+        write_limit: the high mark, a quarter of which is the low mark; or a pair, as
             for ``queue_marks()``.
 
     Raises:
-        TypeError: if it is of a wrong type.
-        ValueError: if a number is negative, or the lower one above the upper one.
-
+        TypeError: if it has a wrong type.
+        ValueError: if a mark is negative, or the low mark is above the high mark.
     """
     if type(write_limit) is int:
         return _known_write_marks(write_limit)
@@ -223,7 +220,7 @@ def write_marks(write_limit: object) -> tuple[int, int]:
 
 
 def _marks(name: str, allowed: str, value: Any) -> tuple[int | None, int]:
-    """The upper and the lower one of two marks."""
+    """Return the high and the low mark."""
     high, low = value, None
     if isinstance(value, (tuple, list)):
         if len(value) != 2:
@@ -263,13 +260,13 @@ def _flag(name: str, value: object) -> None:
 
 
 def text(name: str, value: object) -> None:
-    """What is a ``str``, or ``None``."""
+    """Check a ``str`` or ``None``."""
     if value is not None and not isinstance(value, str):
         refuse(name, "a str or None", value, TypeError)
 
 
 def field_value(name: str, value: Any) -> None:
-    """What travels as the value of a header (RFC 9110, section 5.5)."""
+    """Check the value of a header (RFC 9110, section 5.5)."""
     text(name, value)
     if value is not None and not is_field_value(value):
         allowed = "ISO-8859-1 without control characters"
@@ -280,19 +277,18 @@ def field_value(name: str, value: Any) -> None:
 
 
 def check_list(name: str, members: str, value: object) -> Any:
-    """Check what is iterated over again and again; a ``str`` is not meant so.
+    """Check an option that is iterated over repeatedly; a ``str`` is not accepted.
 
-    It gives the members to be checked: of the usual kinds of lists only, since
-    others may be made, or change, as they are needed.
+    This returns the members, to be checked, but only for the usual kinds of lists:
+    others may generate their members, or change.
 
     Args:
-        name: of the option.
-        members: what should be in it.
-        value: of the option; ``None`` for no list.
+        name: name of the option.
+        members: what it should contain, for the error.
+        value: value of the option; ``None`` for no list.
 
     Raises:
-        TypeError: if it is no list.
-
+        TypeError: if it is not a list.
     """
     if value is None:
         return ()
@@ -300,13 +296,13 @@ def check_list(name: str, members: str, value: object) -> Any:
     if not hasattr(kind, "__iter__") or issubclass(kind, (str, bytes, bytearray)):
         refuse(name, f"a list of {members}, or None", value, TypeError)
     if hasattr(kind, "__next__"):
-        allowed = f"a list of {members}, which can be read again"
+        allowed = f"a list of {members}, which can be iterated again"
         refuse(name, allowed, value, TypeError)
     return value if kind in (list, tuple, set, frozenset) else ()
 
 
 def texts(name: str, value: object) -> Any:
-    """What is a list of ``str``, or ``None``."""
+    """Check a list of ``str``, or ``None``."""
     members = check_list(name, "str", value)
     for one in members:
         if not isinstance(one, str):
@@ -319,18 +315,18 @@ def _subprotocols(name: str, value: object) -> None:
         refuse(name, "a list of tokens", value, ValueError)
 
 
-@lru_cache(maxsize=64)  # they are mostly the same
+@lru_cache(maxsize=64)  # they rarely vary
 def are_tokens(members: tuple[str, ...]) -> bool:
-    """Whether each is one (RFC 9110, section 5.6.2)."""
+    """Whether each is a token (RFC 9110, section 5.6.2)."""
     return all(map(is_token, members))
 
 
 def offered_subprotocols(name: str, value: Any) -> None:
-    """Those of a client (RFC 6455, section 4.1)."""
+    """Check the subprotocols of a client (RFC 6455, section 4.1)."""
     members = texts(name, value)
     _subprotocols(name, value)
     if len({*members}) != len(members):
-        refuse(name, "a list without repetition", value, ValueError)
+        refuse(name, "a list without duplicates", value, ValueError)
 
 
 def _hosts(name: str, value: object) -> None:
@@ -351,14 +347,14 @@ def _origins(name: str, value: object) -> None:
 
 
 def server_extensions(name: str, value: object) -> None:
-    """Factories of extensions of a server."""
+    """Check the factories of extensions of a server."""
     _factories(
         name, value, "ServerExtensionFactory", ("name", "process_request_params")
     )
 
 
 def client_extensions(name: str, value: object) -> None:
-    """Factories of extensions of a client."""
+    """Check the factories of extensions of a client."""
     methods = ("name", "get_request_params", "process_response_params")
     _factories(name, value, "ClientExtensionFactory", methods)
 
@@ -367,7 +363,7 @@ def _factories(
     name: str, value: object, members: str, methods: tuple[str, ...]
 ) -> None:
     for one in check_list(name, members, value):
-        # A class has the methods as well, but nothing to call them on.
+        # A class has the methods, too, but no object to call them on.
         if isinstance(one, type):
             allowed = f"a list of instances of {members}"
             refuse(name, allowed, one, TypeError)
@@ -378,11 +374,11 @@ def _factories(
 
 @lru_cache(maxsize=64)
 def _has(owner: Any, names: tuple[str, ...]) -> bool:
-    """Whether a class, or an object, has all of these attributes."""
+    """Whether a class or an object has all of these attributes."""
     return all(hasattr(owner, name) for name in names)
 
 
-# What else there is
+# Others
 
 
 def _logger(name: str, value: object) -> None:
@@ -402,7 +398,7 @@ def _side(name: str, value: object) -> None:
 
 def _uri(name: str, value: object) -> None:
     if not hasattr(value, "resource_name"):
-        refuse(name, "what parse_uri() gives", value, TypeError)
+        refuse(name, "the result of parse_uri()", value, TypeError)
 
 
 def _state(name: str, value: Any) -> None:

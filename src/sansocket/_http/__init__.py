@@ -1,1 +1,1 @@
-"""The opening handshake: messages of HTTP/1.1, and what they must say."""
+"""The opening handshake: HTTP/1.1 messages, and what they must contain."""

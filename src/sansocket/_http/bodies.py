@@ -1,8 +1,8 @@
-"""Bodies of responses: which have one, where it ends, and what is in it.
+"""Bodies of responses: which responses have one, where it ends, and its contents.
 
-RFC 9110, section 6.4.1, and RFC 9112, section 6.3. What is wrong with a body, or with
-how it is announced, never hides the response: what arrived of the body is kept, with
-what is wrong as its ``flaw``.
+See RFC 9110, section 6.4.1, and RFC 9112, section 6.3. An error in a body, or in its
+announced length, never hides the response: the part that was received is kept, with
+the error as its ``flaw``.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ _MAX_TRAILERS = 128
 
 
 def has_content(status: int, method: str | None = None) -> bool:
-    """Whether a response has a body, though it may be empty.
+    """Whether a response has a body, possibly empty.
 
     Args:
         status: status code of the response.
-        method: method of the request; None if it is neither HEAD nor CONNECT.
+        method: method of the request; ``None`` if it is neither HEAD nor CONNECT.
     """
     return method != "HEAD" and status != 304 and has_length(status, method)
 
 
 def sends_body(status: int, method: str | None = None) -> bool:
-    """Whether there may be something in the body of a response that is sent: not so
-    with 205 (RFC 9110, section 15.3.6), whose body a recipient has to read.
+    """Whether a response may be sent with a body that is not empty.
 
-    Arguments are those of `has_content`.
+    With 205 it may not (RFC 9110, section 15.3.6), though a recipient must read one.
+    The arguments are those of ``has_content()``.
     """
     return status != 205 and has_content(status, method)
 
@@ -52,11 +52,9 @@ def sends_body(status: int, method: str | None = None) -> bool:
 def has_length(status: int, method: str | None = None) -> bool:
     """Whether a response may announce the length of a body.
 
-    One that has no body still may, for that of another response (RFC 9110, section
-    8.6). In any other ``Content-Length`` and ``Transfer-Encoding`` must not be sent,
-    and mean nothing if they are.
-
-    Arguments are those of `has_content`.
+    Some responses without a body may, on behalf of another response (RFC 9110, section
+    8.6). In all others, ``Content-Length`` and ``Transfer-Encoding`` must not be sent,
+    and have no meaning. The arguments are those of ``has_content()``.
     """
     if method == "CONNECT" and 200 <= status < 300:
         return False
@@ -64,12 +62,12 @@ def has_length(status: int, method: str | None = None) -> bool:
 
 
 def choose_body(status: int, headers: Headers, max_body: int) -> Body:
-    """Find how the body of a response to GET is delimited.
+    """Determine how the body of a response to GET is delimited.
 
     Args:
         status: status code of the response.
-        headers: its headers.
-        max_body: bytes of the body that are kept; the rest is cut off.
+        headers: headers of the response.
+        max_body: maximum number of bytes to keep; the rest is cut off.
     """
     if not has_content(status):
         return Body(0)
@@ -82,7 +80,7 @@ def choose_body(status: int, headers: Headers, max_body: int) -> Body:
     codings = [coding.strip(" \t").lower() for coding in encoding.split(",")]
     ends = codings.pop() == "chunked" and "chunked" not in codings
     body = (_ChunkedBody if ends else _EndlessBody)(max_body)
-    if codings or not ends:  # whatever it holds is not decoded
+    if codings or not ends:  # its contents are not decoded
         body.flaw = InvalidHeaderValue("Transfer-Encoding", encoding)
     elif lengths:
         body.flaw = InvalidMessage("both Content-Length and Transfer-Encoding")
@@ -90,7 +88,7 @@ def choose_body(status: int, headers: Headers, max_body: int) -> Body:
 
 
 def _sized_body(value: str, max_body: int) -> Body:
-    """A body whose length is announced, perhaps several times in the same way."""
+    """Make a body whose length is announced, possibly several times alike."""
     lengths = {length.strip(" \t") for length in value.split(",")}
     length = lengths.pop()
     valid = not lengths and _SIZE.fullmatch(length) is not None
@@ -106,12 +104,12 @@ def _sized_body(value: str, max_body: int) -> Body:
 
 
 class Body:
-    """A body of `size` bytes.
+    """A body of ``size`` bytes.
 
     Attributes:
-        data: what has arrived of it.
-        rest: what came behind it.
-        flaw: what is wrong with it, or None.
+        data: the part that has been received.
+        rest: the bytes after it.
+        flaw: the error in it, or ``None``.
     """
 
     ends_with_stream = False
@@ -123,11 +121,11 @@ class Body:
         self._size = size
 
     def feed(self, data: bytes) -> bool:
-        """Take bytes. True once the body is complete.
+        """Parse bytes; return whether the body is complete.
 
         Raises:
-            SecurityError: it is over its limit.
-            InvalidMessage: it is malformed.
+            SecurityError: if it exceeds its limit.
+            InvalidMessage: if it is malformed.
         """
         missing = self._size - len(self.data)
         self.data += data[:missing]
@@ -136,7 +134,7 @@ class Body:
 
 
 class _EndlessBody(Body):
-    """A body that lasts until the end of the stream; up to `size` bytes are kept."""
+    """A body that lasts until the end of the stream; ``size`` limits what is kept."""
 
     ends_with_stream = True
 
@@ -149,12 +147,12 @@ class _EndlessBody(Body):
 
 
 class _ChunkedBody(Body):
-    """A body in chunks (RFC 9112, section 7.1); up to `size` bytes are kept."""
+    """A body in chunks (RFC 9112, section 7.1); ``size`` limits what is kept."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
-        self._line = bytearray()  # the line under way
-        self._missing = 0  # bytes of the chunk still to come
+        self._line = bytearray()  # the incomplete line
+        self._missing = 0  # bytes of the chunk that are missing
         self._next_line = self._size_line
         self._trailers = 0
 

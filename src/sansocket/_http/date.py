@@ -1,4 +1,4 @@
-"""The time as HTTP writes it (RFC 9110, section 5.6.7)."""
+"""The time in the format of HTTP (RFC 9110, section 5.6.7)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _MONTHS = (
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
 
-_date = (-1, "")  # second and its text; replaced as one, so that threads can share it
+_date = (-1, "")  # a second and its text; replaced as one, so threads can share it
 
 
 def http_date() -> str:
-    """The time of `environment.wall_clock`, as HTTP writes it."""
+    """Return the time of ``environment.wall_clock``, in the format of HTTP."""
     global _date
     now = int(environment.wall_clock())
     second, text = _date
@@ -30,7 +30,7 @@ def _format_date(now: int) -> str:
     days, seconds = divmod(now, 86400)
     hour, seconds = divmod(seconds, 3600)
     minute, seconds = divmod(seconds, 60)
-    # Years that begin on 1 March, in eras of 400, so that a leap day comes last.
+    # Years begin on March 1, in eras of 400 years, so that a leap day comes last.
     era, day = divmod(days + 719468, 146097)
     year = (day - day // 1460 + day // 36524 - day // 146096) // 365
     day -= 365 * year + year // 4 - year // 100

@@ -1,8 +1,8 @@
 """Rules of the opening handshake (RFC 6455, section 4), for both sides.
 
-Functions of requests, responses and headers; they keep no state. What a request
-or a response does wrong raises a subclass of `InvalidHandshake`, whose ``status``
-is the HTTP status to answer with.
+These are functions of requests, responses and headers, without any state. An error in
+a request or a response raises a subclass of ``InvalidHandshake``, whose ``status`` is
+the HTTP status of the answer.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 _VERSION = "Sec-WebSocket-Version"
 
-# What nearly all clients send. Anything else goes through the grammar.
+# Nearly all clients send these. The grammar parses anything else.
 _UPGRADES = frozenset({"websocket", "WebSocket"})
 _CONNECTIONS = frozenset({"Upgrade", "upgrade", "keep-alive, Upgrade"})
 
@@ -83,16 +83,16 @@ def check_upgrade_request(request: Request, hosts: Iterable[str] | None = None) 
     """Check a request (RFC 6455, section 4.2.1) and return its key.
 
     Args:
-        request: it may come from any HTTP parser.
-        hosts: acceptable values of ``Host``, in any case; None accepts all. The
-            port counts only if the entry has one.
+        request: request from any HTTP parser.
+        hosts: acceptable values of ``Host``, in any letter case; ``None`` accepts all.
+            The port is compared only if the entry has one.
 
     Raises:
-        InvalidMethod: it is not GET.
-        InvalidProtocol: it is not HTTP/1.1 or a later 1.x.
-        InvalidUpgrade: it is no upgrade to WebSocket.
-        InvalidMessage: it announces a body.
-        InvalidHeader: a header is missing, repeated or not valid.
+        InvalidMethod: if the method is not GET.
+        InvalidProtocol: if the protocol is not HTTP/1.1 or a later 1.x.
+        InvalidUpgrade: if the request is not an upgrade to WebSocket.
+        InvalidMessage: if the request announces a body.
+        InvalidHeader: if a header is missing, repeated or not valid.
     """
     if request.method != "GET":
         raise InvalidMethod(request.method)
@@ -103,7 +103,7 @@ def check_upgrade_request(request: Request, hosts: Iterable[str] | None = None) 
     _check_upgrade(index)
     if "transfer-encoding" in index or "content-length" in index:
         _check_no_body(index)
-    # The version first: another one may shake hands without a key (RFC 6455, 4.4).
+    # The version first: others may not use a key (RFC 6455, 4.4).
     if index.get("sec-websocket-version") != "13":
         _check_version(index)
     key = index.get("sec-websocket-key")
@@ -113,7 +113,7 @@ def check_upgrade_request(request: Request, hosts: Iterable[str] | None = None) 
 
 
 def accept_key(key: str) -> str:
-    """Value of ``Sec-WebSocket-Accept`` for a key (RFC 6455, section 4.2.2)."""
+    """Return ``Sec-WebSocket-Accept`` for a key (RFC 6455, section 4.2.2)."""
     digest = sha1((key + _GUID).encode(), usedforsecurity=False).digest()
     return binascii.b2a_base64(digest, newline=False).decode()
 
@@ -121,18 +121,18 @@ def accept_key(key: str) -> str:
 def check_origin(
     headers: Headers, origins: Sequence[Origin | re.Pattern[str] | None] | None
 ) -> Origin | None:
-    """Check the origin of a request and return it, None if there is none.
+    """Check the origin of a request and return it; ``None`` if there is none.
 
     Args:
         headers: headers of the request.
-        origins: acceptable ones: strings, compared as a whole without regard to
-            case; compiled regular expressions, which must match all of the
-            lower-case origin; None if it may be missing. None instead of a list
-            accepts all.
+        origins: acceptable origins: strings, compared as a whole without regard to
+            case; compiled regular expressions, which must match the whole lower-case
+            origin; ``None`` if it may be missing. ``None`` instead of a list accepts
+            all.
 
     Raises:
-        InvalidOrigin: it is not acceptable.
-        InvalidHeader: there are several.
+        InvalidOrigin: if the origin is not acceptable.
+        InvalidHeader: if there are several.
     """
     origin: Any = headers._index.get("origin")
     if isinstance(origin, list):
@@ -144,10 +144,10 @@ def check_origin(
 
 
 def offered_subprotocols(headers: Headers) -> list[Subprotocol]:
-    """Subprotocols in a message, most wanted first.
+    """Return the subprotocols in a message, in order of preference.
 
     Raises:
-        InvalidHeaderFormat: they are malformed or repeated.
+        InvalidHeaderFormat: if one is malformed or repeated.
     """
     value = _joined(headers._index, "sec-websocket-protocol")
     return [] if value is None else parse_subprotocol(value)
@@ -156,10 +156,12 @@ def offered_subprotocols(headers: Headers) -> list[Subprotocol]:
 def select_subprotocol(
     supported: Sequence[Subprotocol] | None, offered: Sequence[Subprotocol]
 ) -> Subprotocol | None:
-    """First of `supported` that is among `offered`; None if none are supported.
+    """Return the first of ``supported`` that is in ``offered``.
+
+    If ``supported`` is empty, return ``None``.
 
     Raises:
-        NegotiationError: some are supported, but none of those is offered.
+        NegotiationError: if none of the supported subprotocols is offered.
     """
     if not supported:
         return None
@@ -174,20 +176,20 @@ def select_subprotocol(
 def negotiate_extensions(
     headers: Headers, factories: Sequence[Any] | None
 ) -> tuple[str | None, list[Any]]:
-    """Choose extensions among those that the client offers.
+    """Choose extensions from those that the client offers.
 
-    The client's order counts; for each offer the factories are tried in theirs.
+    Offers are handled in the client's order; for each, all factories are tried in turn.
 
     Args:
         headers: headers of the request.
-        factories: each a `ServerExtensionFactory`.
+        factories: a ``ServerExtensionFactory`` for each extension.
 
     Returns:
-        Value of ``Sec-WebSocket-Extensions`` in the response, None if it has none;
+        Value of ``Sec-WebSocket-Extensions`` in the response, ``None`` if it has none;
         and the extensions, in the same order.
 
     Raises:
-        InvalidHeaderFormat: the offer is malformed.
+        InvalidHeaderFormat: if the offer is malformed.
     """
     value = _joined(headers._index, "sec-websocket-extensions")
     if value is None:
@@ -215,7 +217,7 @@ def negotiate_extensions(
 
 
 def generate_key() -> str:
-    """A fresh value of ``Sec-WebSocket-Key`` (RFC 6455, section 4.1)."""
+    """Return a random ``Sec-WebSocket-Key`` (RFC 6455, section 4.1)."""
     return binascii.b2a_base64(environment.random_bytes(16), newline=False).decode()
 
 
@@ -227,18 +229,18 @@ def build_request(
     extensions: Sequence[Any] | None = None,
     subprotocols: Sequence[Subprotocol] | None = None,
 ) -> Request:
-    """The request that opens a connection (RFC 6455, section 4.1).
+    """Build the request that opens a connection (RFC 6455, section 4.1).
 
     Args:
-        uri: where to.
-        key: as `generate_key` gives it.
+        uri: URI of the server.
+        key: key from ``generate_key()``.
         origin: value of ``Origin``, if any.
-        extensions: each a `ClientExtensionFactory`, most wanted first.
-        subprotocols: all different, most wanted first.
+        extensions: factories of extensions, in order of preference.
+        subprotocols: distinct subprotocols, in order of preference.
 
     Raises:
-        ValueError: a subprotocol is not a token, or is repeated.
-        InvalidHeader: a value can't travel in a header.
+        ValueError: if a subprotocol is not a token, or is repeated.
+        InvalidHeader: if a value is not allowed in a header.
     """
     headers = Headers(Host=build_host(uri.host, uri.port, uri.secure))
     if uri.user_info is not None:
@@ -262,19 +264,19 @@ def build_request(
 
 
 def check_upgrade_response(response: Response, key: str) -> None:
-    """Check the response to a request that had `key` (RFC 6455, section 4.1).
+    """Check the response to a request that had ``key`` (RFC 6455, section 4.1).
 
     Raises:
-        InvalidStatus: the server did not switch protocols.
-        InvalidUpgrade: it switched to something else.
-        InvalidHeader: ``Sec-WebSocket-Accept`` is missing, repeated or wrong.
+        InvalidStatus: if the server did not switch protocols.
+        InvalidUpgrade: if it switched to another protocol.
+        InvalidHeader: if ``Sec-WebSocket-Accept`` is missing, repeated or wrong.
     """
     if response.status_code != 101:
         raise InvalidStatus(response)
     index = response.headers._index
     _check_upgrade(index)
     upgrade = _single(index, "Upgrade")
-    if upgrade.lower() != "websocket":  # one in a list will do in requests only
+    if upgrade.lower() != "websocket":  # only requests may list others as well
         raise InvalidUpgrade("Upgrade", upgrade)
     accept = _single(index, "Sec-WebSocket-Accept")
     if accept != accept_key(key):
@@ -282,15 +284,15 @@ def check_upgrade_response(response: Response, key: str) -> None:
 
 
 def agreed_extensions(headers: Headers, factories: Sequence[Any] | None) -> list[Any]:
-    """The extensions that a response names, in its order.
+    """Return the extensions in a response, in its order.
 
     Args:
         headers: headers of the response.
-        factories: each a `ClientExtensionFactory`: what was offered.
+        factories: a ``ClientExtensionFactory`` for each extension offered.
 
     Raises:
-        InvalidHeaderFormat: the response is malformed.
-        NegotiationError: it names what was not offered, or can't be accepted.
+        InvalidHeaderFormat: if the header is malformed.
+        NegotiationError: if an extension was not offered, or cannot be accepted.
     """
     value = _joined(headers._index, "sec-websocket-extensions")
     accepted: list[Any] = []
@@ -307,11 +309,11 @@ def agreed_extensions(headers: Headers, factories: Sequence[Any] | None) -> list
 def agreed_subprotocol(
     headers: Headers, offered: Sequence[Subprotocol] | None
 ) -> Subprotocol | None:
-    """The subprotocol that a response names; None if it names none.
+    """Return the subprotocol in a response; ``None`` if there is none.
 
     Raises:
-        InvalidHeader: it names several, or is malformed.
-        NegotiationError: it names one that was not offered.
+        InvalidHeader: if there are several, or one is malformed.
+        NegotiationError: if it was not offered.
     """
     subprotocols = offered_subprotocols(headers)
     if not subprotocols:
@@ -343,13 +345,13 @@ def _agreed_extension(
 
 
 def _joined(index: Index, key: str) -> str | None:
-    """A list field; its lines are one list (RFC 9110, section 5.3)."""
+    """Return a list field; its lines form one list (RFC 9110, section 5.3)."""
     value = index.get(key)
     return ", ".join(value) if isinstance(value, list) else value
 
 
 def _single(index: Index, name: str) -> str:
-    """A field that must occur once, without whitespace around its value."""
+    """Return a field that must occur once, without whitespace around its value."""
     value = index.get(name.lower())
     if value is None:
         raise InvalidHeader(name)
@@ -363,7 +365,7 @@ def _repeated(name: str) -> InvalidHeader:
 
 
 def _check_upgrade(index: Index) -> None:
-    """Check ``Upgrade`` and ``Connection``, as the grammar reads them."""
+    """Check ``Upgrade`` and ``Connection``, parsed by the grammar."""
     upgrade = index.get("upgrade")
     if not isinstance(upgrade, str) or upgrade not in _UPGRADES:
         _check_member(index, "Upgrade", "websocket", parse_upgrade)
@@ -382,10 +384,10 @@ def _check_member(
 
 
 def _check_protocol(protocol: str) -> None:
-    """Accept HTTP/1.1 and what else may follow in 1.x.
+    """Accept HTTP/1.1 and later versions 1.x.
 
-    A server ignores ``Upgrade`` in HTTP/1.0 (RFC 9110, section 7.8), so such a request
-    is no upgrade, and the client is told that it needs one.
+    A server must ignore ``Upgrade`` in HTTP/1.0 (RFC 9110, section 7.8). So such a
+    request is not an upgrade, and the client is told that an upgrade is required.
     """
     major, _, minor = protocol.partition(".")
     if major != "HTTP/1" or minor not in set("123456789"):
@@ -396,7 +398,7 @@ def _check_protocol(protocol: str) -> None:
 
 
 def _check_host(index: Index, hosts: Iterable[str] | None) -> None:
-    """RFC 9112, section 3.2."""
+    """Check ``Host`` (RFC 9112, section 3.2)."""
     host = index.get("host")
     if not isinstance(host, str) or not is_host(host):
         host = _single(index, "Host")
@@ -412,7 +414,7 @@ def _check_host(index: Index, hosts: Iterable[str] | None) -> None:
 
 
 def _check_no_body(index: Index) -> None:
-    """Refuse what would be read as frames afterwards (RFC 9110, section 7.8)."""
+    """Refuse a body, which would be read as frames (RFC 9110, section 7.8)."""
     if "transfer-encoding" in index or index["content-length"] != "0":
         raise InvalidMessage("request for an upgrade announces a body")
 
@@ -435,7 +437,7 @@ def _is_key(key: str) -> bool:
     if len(key) != 24 or not key.endswith("=="):
         return False
     try:
-        # Characters outside of the alphabet don't count, so there would be less.
+        # Characters outside the alphabet are ignored, so the result would be shorter.
         return len(binascii.a2b_base64(key)) == 16
     except ValueError:
         return False
@@ -446,7 +448,7 @@ def _is_acceptable(
 ) -> bool:
     if origin is None:
         return None in origins
-    # Lower-casing other than ASCII could make two different origins equal.
+    # Converting non-ASCII to lower case could make two different origins equal.
     lower = origin.lower() if origin.isascii() else origin
     for accepted in origins:
         if isinstance(accepted, str):
@@ -458,7 +460,7 @@ def _is_acceptable(
 
 
 def _uses_rsv1_twice(extension: Any, accepted: Sequence[Any]) -> bool:
-    """RFC 7692, section 5. Extensions say so by an attribute ``rsv1``."""
+    """Whether it uses RSV1 (RFC 7692, section 5), shown by an attribute ``rsv1``."""
     if not getattr(extension, "rsv1", False):
         return False
     return any(getattr(other, "rsv1", False) for other in accepted)

@@ -1,14 +1,14 @@
 """Heads of HTTP/1.1 messages: a start line, headers, an empty line (RFC 9112).
 
-Strict: what could be read in two ways is refused. A line ends with CRLF, never with
-LF alone; no line of a request is folded, and those of a response are unfolded; no space
-stands before a colon; there are no control characters. One empty line is skipped
-before a message.
+Parsing is strict: anything ambiguous is refused. A line must end with CRLF, not with LF
+alone. Folded lines are refused in a request, and unfolded in a response. Spaces before
+a colon, and control characters, are refused. One empty line before a message is
+skipped.
 
-There is a fast way for a head that arrives whole and is beyond doubt, and a slow way,
-line by line, for all else. The fast way refuses nothing but a start line: at any other
-doubt it leaves the bytes to the slow way. Thus the outcome does not depend on how the
-bytes are cut up.
+There is a fast path for a head that arrives whole and is clearly valid, and a slow
+path, line by line, for everything else. The fast path refuses nothing but a start line;
+in any other doubtful case, it leaves the bytes to the slow path. Thus the outcome does
+not depend on how the bytes are split.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _SIZE = re.compile(r"[0-9]{1,18}")
 
 
 class HeadParser:
-    """What requests and responses share: a start line, headers, an empty line.
+    """The parts that requests and responses share: a start line and headers.
 
-    Sizes are in bytes and don't count the CRLF of a line.
+    Sizes are in bytes and do not include the CRLF of a line.
     """
 
     def _begin_head(
@@ -56,31 +56,31 @@ class HeadParser:
         self._max_header_line = max_header_line
         self._max_headers = max_headers
         self._max_head_size = max_head_size
-        # A head up to this size can't have a line over a limit.
+        # A head up to this size cannot have a line over a limit.
         safe = max_start_line if max_start_line < max_header_line else max_header_line
         self._safe_size = safe if safe < max_head_size else max_head_size
-        self.rest = b""  # what came behind the message, once it is complete
-        self._start: Any = None  # what the start line was parsed to
-        self._unfolds = False  # whether a line may go on in the next one
-        # Line by line only.
-        self._slow = False  # a head is under way
+        self.rest = b""  # the bytes after the message, once it is complete
+        self._start: Any = None  # the parsed start line
+        self._unfolds = False  # whether a line may continue on the next one
+        # For the slow path.
+        self._slow = False  # a head has begun
         self._started = False  # its start line is complete
         self._skipped = False  # an empty line was skipped before it
         self._buffer = bytearray()
 
-    # What differs
+    # The differences
 
     def _parse_start(self, line: str) -> Any:
-        """Parse a start line; it has no control character but HTAB."""
+        """Parse a start line, which has no control characters but HTAB."""
         raise NotImplementedError
 
     def _start_line_too_long(self, limit: int) -> SecurityError:
         raise NotImplementedError
 
-    # A head that is there as a whole
+    # The fast path: a complete head
 
     def _read_whole(self, data: bytes) -> Headers | None:
-        """Read a head that is beyond doubt; None if it isn't."""
+        """Parse a head that is clearly valid; ``None`` if it is not."""
         end = data.find(b"\r\n\r\n")
         if end < 0 or end > self._safe_size:
             return None
@@ -99,17 +99,17 @@ class HeadParser:
     def _begin(self) -> None:
         self._slow = True
         self._buffer = bytearray()
-        self._searched = 0  # bytes of the buffer that are known to have no LF
+        self._searched = 0  # bytes of the buffer known to contain no LF
         self._started = False
         self._skipped = False
-        self._room = self._max_head_size  # bytes that it may still have
+        self._room = self._max_head_size  # bytes that it may still contain
         self._pairs: list[tuple[str, str]] = []
         self._index: dict[str, str | list[str]] = {}
-        self._field_size = 0  # bytes of the latest header, in all its lines
-        self._folds: list[str] = []  # lines that go on with it
+        self._field_size = 0  # bytes in all lines of the latest header
+        self._folds: list[str] = []  # lines that continue it
 
     def _read_lines(self, data: bytes) -> Headers | None:
-        """Read on; None if the head isn't complete yet."""
+        """Continue to parse; ``None`` if the head is not complete yet."""
         if not self._slow:
             self._begin()
         buffer = self._buffer
@@ -131,7 +131,7 @@ class HeadParser:
         return None
 
     def _line(self, line: bytes) -> bool:
-        """Take a line without its LF. True if it ends the head."""
+        """Parse a line without its LF; return whether it ends the head."""
         size = len(line) - line.endswith(b"\r")
         folded = line.startswith((b" ", b"\t"))
         self._check_size(size, folded)
@@ -158,8 +158,10 @@ class HeadParser:
         return False
 
     def _check_size(self, size: int, folded: bool) -> None:
-        """Refuse a line, which may be incomplete, as soon as it is too long; one that
-        is folded counts as a whole."""
+        """Refuse a line, complete or not, as soon as it is too long.
+
+        A folded line counts as a whole.
+        """
         limit = self._max_header_line if self._started else self._max_start_line
         room = limit - self._field_size if folded else limit
         if size <= room and size <= self._room:
@@ -187,14 +189,14 @@ class HeadParser:
             self._check_content_length()
 
     def _folded_line(self, line: str) -> None:
-        """Take a line that goes on with the header before it."""
+        """Parse a line that continues the previous header."""
         if not self._unfolds or not self._pairs:
             raise InvalidMessage("header line begins with a space")
         self._folds.append(line.strip(" \t"))
         self._field_size += len(line)
 
     def _unfold(self) -> None:
-        """Add the lines that went on with a header (RFC 9112, section 5.2)."""
+        """Add the continuation lines to a header (RFC 9112, section 5.2)."""
         if not self._folds:
             return
         name, value = self._pairs.pop()
@@ -209,7 +211,7 @@ class HeadParser:
             known[-1] = value
 
     def _check_content_length(self) -> None:
-        """Refuse a length that is not one number (RFC 9112, section 6.3)."""
+        """Refuse a length that is not a single number (RFC 9112, section 6.3)."""
         value = self._index["content-length"]
         if not isinstance(value, str):
             raise InvalidHeaderValue("Content-Length", ", ".join(value))
@@ -218,9 +220,9 @@ class HeadParser:
 
 
 def _split_lines(data: bytes, end: int) -> list[str] | None:
-    """Lines of ``data[:end]``; None if there is a control character in any."""
+    """Return the lines of ``data[:end]``; ``None`` if any has a control character."""
     lines = str(data[:end], "latin-1").split("\r\n")
-    # If there are no more CR and LF than that, all of them are in pairs.
+    # If there are no other CR or LF, all of them are in pairs.
     if kernels.controls(data, end) != 2 * (len(lines) - 1):
         return None
     return lines

@@ -1,4 +1,4 @@
-"""Answers to an opening handshake: the one that accepts, and those that refuse."""
+"""Responses to an opening handshake: acceptance and refusals."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _VERSION = "Sec-WebSocket-Version"
 def accept_response(
     accept: str, extensions: str | None = None, subprotocol: str | None = None
 ) -> Response:
-    """The response that accepts a request (RFC 6455, section 4.2.2).
+    """Make the response that accepts a request (RFC 6455, section 4.2.2).
 
     Args:
-        accept: what `accept_key` makes of the client's key.
+        accept: result of ``accept_key()`` for the client's key.
         extensions: value of ``Sec-WebSocket-Extensions``, if any.
-        subprotocol: the one agreed on, if any.
+        subprotocol: the negotiated subprotocol, if any.
     """
     date = http_date()
     pairs = [
@@ -62,11 +62,10 @@ def reject_response(
     extra_headers: Iterable[tuple[str, str]] = (),
     connection: str = "close",
 ) -> Response:
-    """A plain-text response that refuses; without the text where the status forbids
-    a body.
+    """Make a plain-text refusal, without the text if the status forbids a body.
 
     Raises:
-        ValueError: `status` is not known.
+        ValueError: if ``status`` is unknown.
     """
     from http import HTTPStatus
 
@@ -84,10 +83,10 @@ def reject_response(
 
 
 def rejection(exc: BaseException) -> Response:
-    """The response that fits what went wrong with a request.
+    """Make the response to an invalid request.
 
-    An exception that isn't an `InvalidHandshake` is a bug on this side; its text
-    is not sent.
+    An exception other than ``InvalidHandshake`` is a bug on this side; its text is not
+    sent.
     """
     if not isinstance(exc, InvalidHandshake):
         return reject_response(500, "The server failed; see its log.\n")

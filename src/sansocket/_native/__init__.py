@@ -1,1 +1,1 @@
-"""What is written twice: in C, through Cython, and in Python."""
+"""The modules that are written twice: in Cython and in Python."""

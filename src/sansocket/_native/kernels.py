@@ -1,8 +1,8 @@
 """The loops over payload bytes: masking, UTF-8, growing and building payloads.
 
-This module is the one that is written twice. Compiled, ``kernels.pyx`` takes its
-place, with the same names on C types; what is here runs where no compiler was.
-Both forms pass the same tests, ``tests/core/test__kernels.py``.
+This module is written twice. If there is a C compiler, ``kernels.pyx`` replaces it,
+with the same names on C types. Both forms pass the same tests,
+``tests/core/test_kernels.py``.
 
 The state of a UTF-8 check is an int: 0 at the border of a character, the bytes of
 the unfinished sequence in network order inside one, and -1 once it is invalid.
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 COMPILED = False
 
-_KEYS = 1024  # masking keys fetched from the random source at a time
+_KEYS = 1024  # masking keys to fetch from the random source at a time
 
 _to_int = int.from_bytes
-_WORDS = 2048  # so many 32-bit words go through one integer
-_ONES = sum(1 << 32 * i for i in range(_WORDS))  # times a key: the key repeated
+_WORDS = 2048  # 32-bit words masked as one integer
+_ONES = sum(1 << 32 * i for i in range(_WORDS))  # multiplied by a key: repeats it
 _FEW_ONES = [_ONES >> 32 * (_WORDS - count) for count in range(65)]
 _ALL_BYTES = bytes(range(256))
 _BYTES = [bytes((byte,)) for byte in range(256)]
-_tables: dict[int, bytes] = {}  # by byte of a key: what it makes of each byte
+_tables: dict[int, bytes] = {}  # for each byte of a key: a table for bytes.translate()
 
 
 def mask(data: BytesLike, key: bytes) -> bytes:
@@ -46,7 +46,7 @@ def mask(data: BytesLike, key: bytes) -> bytes:
 
 
 def _repeat(key: bytes, size: int) -> int:
-    """``size`` bytes of the key over and over, as one number."""
+    """Repeat the key over ``size`` bytes, as one number."""
     words = (size + 3) // 4
     ones = _FEW_ONES[words] if words <= 64 else _ONES >> 32 * (_WORDS - words)
     number = _to_int(key, "little") * ones
@@ -54,7 +54,7 @@ def _repeat(key: bytes, size: int) -> int:
 
 
 def _mask_in_place(target: bytearray, key: bytes) -> None:
-    """The same byte by byte of the key, which is faster for much data."""
+    """Mask separately for each byte of the key, which is faster for large data."""
     for i, byte in enumerate(key):
         if byte not in _tables:
             _tables[byte] = mask(_ALL_BYTES, bytes([byte] * 4))
@@ -62,7 +62,7 @@ def _mask_in_place(target: bytearray, key: bytes) -> None:
 
 
 def take(data: bytes, start: int, length: int, masked: bool) -> bytes:
-    """Copy a payload out of a read; its key, if any, stands right before it."""
+    """Copy a payload out of a read; its key, if any, precedes it."""
     payload = data[start : start + length]
     return mask(payload, data[start - 4 : start]) if masked else payload
 
@@ -73,19 +73,21 @@ def start_of(buffer: bytes | bytearray, size: int) -> bytes:
 
 
 blank = object.__new__
-"""Make an instance without ``__init__``, of a class that makes no cycles: compiled,
-it is hidden from the cycle collector, which many frames in a row would wake."""
+"""Make an instance without ``__init__``, of a class that forms no reference cycles.
+
+The compiled form hides it from the cycle collector, which many frames would trigger.
+"""
 
 
 def uint64(data: bytes, start: int) -> int:
-    """The 64-bit unsigned number in network order at ``start``."""
+    """Return the 64-bit unsigned number in network order at ``start``."""
     return int.from_bytes(data[start : start + 8], "big")
 
 
 def utf8(state: int, data: bytes, start: int, stop: int) -> int:
     """Check ``data[start:stop]`` as the next part of a text; return the new state.
 
-    Invalid input is seen at the first impossible byte (RFC 3629, section 4).
+    Invalid input is detected at the first impossible byte (RFC 3629, section 4).
     """
     chunk = data if stop - start == len(data) else data[start:stop]
     if state:
@@ -96,7 +98,7 @@ def utf8(state: int, data: bytes, start: int, stop: int) -> int:
         return -1
     rest = chunk[used:]
     if rest[:1] == b"\xed" and rest[1:] >= b"\xa0":
-        return -1  # a surrogate, which the codec refuses at its last byte only
+        return -1  # a surrogate, which the codec refuses only at its last byte
     return int.from_bytes(rest, "big")
 
 
@@ -104,17 +106,17 @@ _NO_CONTROLS = bytes(b for b in range(256) if b == 0x09 or (b >= 0x20 and b != 0
 
 
 def controls(data: bytes, stop: int) -> int:
-    """How many bytes of ``data[:stop]`` are control characters other than HTAB."""
+    """Count the control characters other than HTAB in ``data[:stop]``."""
     return len(data[:stop].translate(None, _NO_CONTROLS))
 
 
 class TextReader:
-    """Base of what reads text: it owns the state of the check."""
+    """Base of classes that read text: it owns the state of the check."""
 
     _utf8: int
 
     def _take_text(self, data: bytes, start: int, length: int, masked: bool) -> bytes:
-        """``take`` a payload and check it as the next part of the text."""
+        """Copy a payload and check it as the next part of the text."""
         payload = take(data, start, length, masked)
         if self._utf8 or not payload.isascii():
             self._utf8 = utf8(self._utf8, payload, 0, length)
@@ -124,18 +126,17 @@ class TextReader:
 class Payload:
     """A payload that is still arriving.
 
-    Its memory follows the bytes that came, not the length that was announced.
+    Its memory is in proportion to the bytes received, not to the announced length.
 
     Args:
         length: announced length in bytes.
-        key: masking key, or empty for a payload that is not masked.
+        key: masking key, or empty for an unmasked payload.
         text: whether to check the payload as it arrives.
-        state: of the text before it.
+        state: state of the UTF-8 check before this payload.
 
     Attributes:
-        missing: bytes that are still to come.
-        state: of the text as far as it came.
-
+        missing: number of bytes that are still missing.
+        state: state of the UTF-8 check after the bytes received.
     """
 
     __slots__ = (
@@ -147,13 +148,13 @@ class Payload:
         self.missing = length
         self.state = state
         self._key = key
-        self._repeated = 0  # the key as `_repeat` gives it, and for which place
+        self._repeated = 0  # the result of `_repeat`, and the position it is for
         self._repeated_for = (0, 0)
         self._text = text
-        self._buffer = bytearray()  # text without its mask, else as it came
+        self._buffer = bytearray()  # text is unmasked; other data is unchanged
 
     def feed(self, data: bytes, start: int, stop: int) -> int:
-        """Take what belongs to the payload; return the position behind it."""
+        """Add the bytes that belong to the payload; return the position after them."""
         size = stop - start
         if size > self.missing:
             size = self.missing
@@ -161,9 +162,11 @@ class Payload:
         return start + size
 
     def add(self, data: bytes | bytearray, size: int) -> bool:
-        """Take the first bytes of data, which lie inside of the payload. False, and
-        nothing is taken, if they might not, or if compiled there is no room for them
-        yet."""
+        """Add the first bytes of ``data`` if they lie inside the payload.
+
+        Return ``False``, and add nothing, if they might reach its end or if, in the
+        compiled form, there is no room for them yet.
+        """
         if size >= self.missing:
             return False
         if size != 1:
@@ -181,7 +184,7 @@ class Payload:
         return True
 
     def _unmask(self, data: bytes) -> bytes:
-        """What ``mask`` does, but quicker for many reads of one size."""
+        """Do the same as ``mask()``, but faster for many reads of the same size."""
         size, turn = len(data), len(self._buffer) & 3
         if size > 4 * _WORDS:
             return mask(data, self._key[turn:] + self._key[:turn])
@@ -197,11 +200,11 @@ class Payload:
                 data = self._unmask(data)
             if state or not data.isascii():
                 state = utf8(state, data, 0, len(data))
-        self._buffer += data  # from here on nothing takes memory
+        self._buffer += data  # nothing below needs memory
         self.state, self.missing = state, missing
 
     def cut(self) -> bytes:
-        """What came so far, which is no part of the payload any more."""
+        """Return the bytes received so far, and remove them from the payload."""
         turn = len(self._buffer) & 3
         data = self.finish()
         self._key = self._key[turn:] + self._key[:turn]
@@ -209,7 +212,7 @@ class Payload:
         return data
 
     def finish(self) -> bytes:
-        """The payload as far as it came; the object is used up."""
+        """Return the bytes received so far; the object cannot be used afterwards."""
         buffer, self._buffer = self._buffer, bytearray()
         if self._key and not self._text:
             if len(buffer) <= 4 * _WORDS:
@@ -221,21 +224,22 @@ class Payload:
 def arriving(
     data: bytes, start: int, length: int, masked: bool, text: bool, state: int
 ) -> Payload:
-    """A payload of which nothing has come yet; its key, if any, stands before
-    ``start`` in the read."""
+    """Make a payload of which nothing has arrived yet.
+
+    Its key, if any, precedes ``start`` in the read.
+    """
     key = data[start - 4 : start] if masked else b""
     return Payload(length, key, text, state)
 
 
 def as_bytes(data: BytesLike) -> bytes:
-    """``data`` as an immutable copy, or itself if it is that already.
+    """Return an immutable copy of ``data``, or ``data`` itself if it is immutable.
 
-    Lengths count bytes, whatever the item size of the buffer.
+    Lengths are in bytes, whatever the item size of the buffer.
 
     Raises:
-        TypeError: if ``data`` is no buffer.
+        TypeError: if ``data`` is not a buffer.
         BufferError: if it is not contiguous.
-
     """
     if type(data) is bytes:
         return data
@@ -250,7 +254,7 @@ def as_bytes(data: BytesLike) -> bytes:
 
 
 def header(first: int, length: int, masked: bool) -> bytes:
-    """A frame header without its key, the length in its shortest form."""
+    """Build a frame header without its key; the length has its shortest form."""
     bit = 0x80 if masked else 0
     if length < 126:
         return _BYTES[first] + _BYTES[bit | length]
@@ -261,9 +265,9 @@ def header(first: int, length: int, masked: bool) -> bytes:
 
 
 def frame(first: int, data: BytesLike, masked: bool) -> bytes:
-    """A frame, ready to be written, whose first byte is ``first``.
+    """Build a frame, ready to be written, whose first byte is ``first``.
 
-    A masked frame takes a fresh key. ``data`` is copied, and may be reused.
+    A masked frame gets a new key. ``data`` is copied, and may be reused.
     """
     payload = data if type(data) is bytes else as_bytes(data)
     size = len(payload)
@@ -279,7 +283,7 @@ _keys: Iterator[bytes] = iter(())
 
 
 def masking_key() -> bytes:
-    """Four fresh random bytes (RFC 6455, section 10.3)."""
+    """Return four random bytes (RFC 6455, section 10.3)."""
     global _keys
     key = next(_keys, None)
     while key is None:
@@ -290,8 +294,11 @@ def masking_key() -> bytes:
 
 
 def forget_keys() -> None:
-    """Drop the keys fetched ahead: in a forked child, which must not share them
-    with its parent, and after ``environment.random_bytes`` was replaced."""
+    """Discard the keys fetched in advance.
+
+    This is necessary in a forked child, which must not share them with its parent, and
+    after ``environment.random_bytes`` is replaced.
+    """
     global _keys
     _keys = iter(())
 

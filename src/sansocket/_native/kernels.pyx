@@ -1,7 +1,7 @@
 # The compiled twin of kernels.py, which documents every name.
 #
-# What Python can call checks all positions: no call may read or write outside of a
-# buffer. `blank`, `_take_text` and `add` are for C alone, and trust their caller.
+# Functions that Python can call check all positions: no call may read or write outside
+# a buffer. `blank`, `_take_text` and `add` are only for C, and trust their caller.
 
 import os
 
@@ -37,9 +37,9 @@ cdef extern from "Python.h":
 COMPILED = True
 
 cdef enum:
-    BATCH = 4096  # bytes of masking keys fetched from the random source at a time
-    FIRST_ROOM = 512  # bytes allotted to a payload at least, as far as announced
-    GROWTH = 3  # memory of a payload in relation to what came, at the most
+    BATCH = 4096  # bytes of masking keys to fetch from the random source at a time
+    FIRST_ROOM = 512  # bytes initially allocated for a payload, if it is that long
+    GROWTH = 3  # maximum ratio of a payload's memory to the bytes received
 
 cdef unsigned char batch[BATCH]
 cdef Py_ssize_t batch_left = 0
@@ -53,7 +53,7 @@ cdef inline uint32_t load_key(const unsigned char *source) noexcept:
 
 cdef inline int check(bytes data, Py_ssize_t start, Py_ssize_t length,
                       bint masked) except -1:
-    """Check that a buffer has these bytes, with a masking key before them, if any."""
+    """Check that a buffer contains these bytes, and the masking key before them."""
     if data is None:
         raise TypeError("bytes are needed, not None")
     if (start < (4 if masked else 0) or length < 0
@@ -63,14 +63,14 @@ cdef inline int check(bytes data, Py_ssize_t start, Py_ssize_t length,
 
 
 cdef inline int check_range(bytes data, Py_ssize_t start, Py_ssize_t stop) except -1:
-    """The same for a first position and the one behind the last."""
+    """Do the same for the first position and the one after the last."""
     if start < 0 or stop < start:
         raise IndexError("the buffer has no such bytes")
     return check(data, start, stop - start, False)
 
 
 cdef inline const unsigned char *at(bytes data, Py_ssize_t start) noexcept:
-    """The address of a position that was checked."""
+    """Return the address of a checked position."""
     return <const unsigned char *>PyBytes_AS_STRING(data) + start
 
 
@@ -203,7 +203,7 @@ cdef class Payload:
         return True
 
     cdef void _copy(self, const unsigned char *data, Py_ssize_t size) noexcept:
-        """Take bytes for which there is room."""
+        """Add bytes for which there is room."""
         cdef unsigned char *target = <unsigned char *>raw_bytes(self._bytes)
         cdef int turn = self._size & 3
         cdef bint ascii

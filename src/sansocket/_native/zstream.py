@@ -1,7 +1,7 @@
 """Raw DEFLATE streams that know where a WebSocket message ends (RFC 7692, section 7.2).
 
-Like ``kernels`` this module is written twice: compiled, ``zstream.pyx`` drives
-zlib directly; what is here does the same through the ``zlib`` module.
+Like ``kernels``, this module is written twice: ``zstream.pyx`` calls zlib directly, and
+this file does the same through the ``zlib`` module.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ NO_LIMIT = 2**64 - 1
 
 _TAIL = b"\x00\x00\xff\xff"  # left out at the end of every message
 _WINDOW = 32768
-_CHUNKS = 512  # results kept apart until they are joined
-_PIECE, _SMALL_PIECE = 32768, 512  # compressed bytes, given to zlib at a time
+_CHUNKS = 512  # results collected before they are joined
+_PIECE, _SMALL_PIECE = 32768, 512  # compressed bytes passed to zlib at a time
 _SLICE = 32768  # bytes of a result that zlib makes at a time
-# A final stored block of one byte: it comes out whole only after a finished block.
+# A final stored block of one byte: zlib returns that byte only after a finished block.
 _PROBE, _ECHO = b"\x01\x01\x00\xfe\xffX", b"X"
 
 
@@ -45,13 +45,13 @@ class Inflater:
         Args:
             data: compressed payload of one frame.
             final: whether the message ends with it.
-            limit: largest result in bytes; never more than one byte above is made.
+            limit: maximum size of the result in bytes; at most one byte more is
+                generated.
 
         Raises:
             PayloadTooBig: if the result is larger.
             ProtocolError: if the data is not DEFLATE, or if the message ends inside
                 a block.
-
         """
         try:
             payload = self._take(data[:_PIECE], limit, limit)
@@ -64,13 +64,13 @@ class Inflater:
         return payload
 
     def _go_on(self, payload: bytes, data: bytes, limit: int) -> bytes:
-        """Decompress what is left of the data behind its first piece or block."""
+        """Decompress the rest of the data after its first piece or block."""
         chunks, room, size = [payload], limit - len(payload), _PIECE
         start = len(data[:size]) - len(self._stream.unused_data)
         while True:
             if self._stream.eof:
-                # After a block with BFINAL go on, with the window kept (section
-                # 7.2.3.4); little at a time: each such block copies what is behind.
+                # After a block with BFINAL, continue with the same window (section
+                # 7.2.3.4); little at a time: each such block copies the rest.
                 window = b"".join(self._recent)[-(1 << self._bits) :]
                 self._stream = zlib.decompressobj(-self._bits, window)
                 size = _SMALL_PIECE
@@ -82,10 +82,10 @@ class Inflater:
             start += len(piece) - len(self._stream.unused_data)
 
     def _take(self, data: bytes, room: int, limit: int) -> bytes:
-        """Decompress a piece, up to one byte over the room, which is too much.
+        """Decompress a piece; one byte more than the limit shows that it is too large.
 
-        zlib refuses a reference beyond the window only if it leads out of what one
-        call makes, so both forms make their calls at the same places.
+        zlib refuses a reference beyond the window only if it leads outside the output
+        of one call, so both forms split the output at the same places.
         """
         chunks: list[bytes] = []
         while True:
@@ -110,7 +110,7 @@ class Inflater:
             data = self._stream.unconsumed_tail
 
     def _message_ends(self) -> bool:
-        """Take the tail; tell whether it was just that, behind a finished block."""
+        """Decompress the tail; return whether it follows a finished block."""
         stream = self._stream
         try:
             if stream.decompress(_TAIL, 1):
@@ -130,7 +130,7 @@ class Deflater:
         self._stream = zlib.compressobj(level, zlib.DEFLATED, -bits, memory, strategy)
 
     def deflate(self, data: BytesLike, final: bool) -> bytes:
-        """Compress the next payload; ``final`` says whether its message ends."""
+        """Compress the next payload; ``final`` means that the message ends with it."""
         data = kernels.as_bytes(data)
         if not data:  # zlib flushes nothing twice; an empty block is the byte 00
             return b"\x00" if final else b""

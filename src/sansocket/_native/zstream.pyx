@@ -41,16 +41,16 @@ NO_LIMIT = 2**64 - 1
 
 cdef enum:
     SCRATCH = 65536
-    MOST = 1 << 30  # bytes handed to zlib at a time, whose counters have 32 bits
-    PIECE = 32768  # compressed bytes, given to zlib at a time
-    SMALL_PIECE = 512  # the same, behind a block with BFINAL
+    MOST = 1 << 30  # bytes passed to zlib at a time; its counters have 32 bits
+    PIECE = 32768  # compressed bytes passed to zlib at a time
+    SMALL_PIECE = 512  # the same, after a block with BFINAL
     SLICE = 32768  # bytes of a result that zlib makes at a time: see zstream.py
-    BETWEEN_BLOCKS = 128  # zlib.h, inflate(): what data_type tells
+    BETWEEN_BLOCKS = 128  # zlib.h, inflate(): a bit of data_type
     UNUSED_BITS = 63
 
 cdef uint64_t LARGEST = <uint64_t>1 << 62
 
-# Results up to this size are made here and copied once. No other thread and no
+# Results up to this size are written here and copied once. No other thread and no
 # Python code runs between the first write and the copy.
 cdef unsigned char scratch[SCRATCH]
 cdef unsigned char tail[4]
@@ -73,7 +73,7 @@ cdef inline void begin(Output *out, uint64_t limit) noexcept:
 
 
 cdef int grow(Output *out, uint64_t limit) except -1:
-    """Double the room, up to one byte over the limit, which tells that it is over."""
+    """Double the room, to at most one byte more than the limit, which shows excess."""
     cdef uint64_t room = min(2 * out.room, limit + 1)
     if out.owner is NULL:
         out.owner = new_bytes(NULL, <Py_ssize_t>room)
@@ -97,7 +97,7 @@ cdef bytes finish(Output *out, uint64_t size):
 
 
 cdef inline int allot(z_stream *stream, Output *out, uint64_t limit) except -1:
-    """Give zlib the free room of the output; return its size."""
+    """Let zlib write to the free room of the output; return its size."""
     if out.size == out.room:
         grow(out, limit)
     stream.next_out = out.data + out.size
@@ -106,7 +106,7 @@ cdef inline int allot(z_stream *stream, Output *out, uint64_t limit) except -1:
 
 
 cdef inline int check_bits(int bits) except -1:
-    """Check the size of a window; zlib gives others another meaning."""
+    """Check the size of a window; for zlib, other values have other meanings."""
     if not 8 <= bits <= 15:
         raise ValueError("a window has 8 to 15 bits")
     return 0
@@ -161,7 +161,7 @@ cdef class Inflater:
                 if status == Z_MEM_ERROR:
                     raise MemoryError
                 if status == Z_STREAM_END and not in_tail:
-                    # A block with BFINAL: go on, with the window kept (7.2.3.4).
+                    # A block with BFINAL: continue with the same window (7.2.3.4).
                     inflateResetKeep(stream)
                     source -= stream.avail_in
                     left += stream.avail_in
@@ -171,7 +171,7 @@ cdef class Inflater:
                     if in_tail:
                         break
                     raise ProtocolError("compressed data is not valid")
-                # The tail is no content: what makes some of it lacks its own end.
+                # The tail has no content: output means that a block was incomplete.
                 if in_tail and out.size != content:
                     break
                 if out.size > limit:

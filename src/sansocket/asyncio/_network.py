@@ -1,4 +1,4 @@
-"""How a client on asyncio reaches a server: straight, or through a proxy."""
+"""How an asyncio client reaches a server: directly, or through a proxy."""
 
 from __future__ import annotations
 
@@ -31,24 +31,23 @@ PROXY_TLS = tuple(f"proxy_{name}" for name in TLS)
 PLACES = ("host", "port", "sock")
 HEAD_LIMITS = ("max_status_line", "max_header_line", "max_headers", "max_head_size")
 
-# The limit of time is around all of it; but python-socks knows no None.
+# A timeout applies to the whole attempt; but python-socks does not accept None.
 NO_TIMEOUT = 10.0**6
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 
 
 class Network:
-    """All that is to know for it but the URI, which redirects may change.
+    """Everything needed to reach a server except the URI, which redirects may change.
 
     Args:
         proxy: as for ``connect()``.
-        user_agent: value of ``User-Agent`` for a proxy; ``None`` for none.
-        limits: of ``ClientProtocol``; those of heads are also for a proxy's.
-        options: further arguments of ``connect()``.
+        user_agent: value of ``User-Agent`` for a proxy; ``None`` to send none.
+        limits: limits for ``ClientProtocol``; those of heads apply to proxies as well.
+        options: other arguments of ``connect()``.
 
     Raises:
         InvalidProxy: if the proxy is not valid.
-
     """
 
     def __init__(
@@ -71,13 +70,12 @@ class Network:
         self._sock_used = False  # if there is one
 
     def check(self, uri: WebSocketURI) -> None:
-        """Refuse hosts that are none, and TLS that does not fit the URI.
+        """Refuse invalid hosts, and arguments for TLS that do not match the URI.
 
         Raises:
-            InvalidURI: if a host is not valid.
-            InvalidProxy: if that of the proxy is not.
-            ValueError: if the arguments for TLS do not fit.
-
+            InvalidURI: if the host is not valid.
+            InvalidProxy: if the host of the proxy is not valid.
+            ValueError: if the arguments for TLS do not match.
         """
         for name, host in (
             ("its host", uri.host),
@@ -96,14 +94,13 @@ class Network:
             if self._tls.get("ssl", True) is None:
                 raise ValueError("a wss:// URI needs TLS, so ssl must not be None")
         elif self._tls.get("ssl") is not None:
-            raise ValueError("a ws:// URI is without TLS; use wss:// with ssl")
+            raise ValueError("a ws:// URI does not use TLS; use wss:// with ssl")
 
     def check_redirect(self, same_origin: bool) -> None:
-        """Refuse a redirect if the arguments lead to one place, whatever the URI.
+        """Refuse a redirect if the arguments determine the address, whatever the URI.
 
         Raises:
             ValueError: if they do.
-
         """
         place = next(
             (name for name in PLACES if self._options.get(name) is not None), None
@@ -115,23 +112,24 @@ class Network:
                 f"cannot follow a redirect to another origin, as {place} is given"
             )
         if self._options.get("sock") is not None:
-            raise ValueError("cannot follow a redirect with sock, which is used up")
+            raise ValueError(
+                "cannot follow a redirect with sock, which was already used"
+            )
 
     async def open(self, make: MakeConnection, uri: WebSocketURI) -> ClientConnection:
         """Open a connection.
 
         Args:
-            make: makes it.
-            uri: where to.
+            make: makes the connection.
+            uri: URI of the server.
 
         Raises:
-            ValueError: if the arguments do not fit, or there is no second socket.
+            ValueError: if the arguments do not match, or there is no second socket.
             InvalidURI: if a host is not valid.
             InvalidProxy: if the proxy is not valid.
-            ProxyError: if the proxy opened no connection.
+            ProxyError: if the proxy did not open a connection.
             ImportError: if the library for SOCKS is missing.
             OSError: if the network fails.
-
         """
         self.check(uri)
         try:
@@ -148,7 +146,9 @@ class Network:
         options = {**self._options, **self._tls_of(uri)}
         if options.get("sock") is not None:
             if self._sock_used:
-                raise ValueError("cannot connect again with sock, which is used up")
+                raise ValueError(
+                    "cannot connect again with sock, which was already used"
+                )
             self._sock_used = True
         if self._unix:
             return (await loop.create_unix_connection(make, **options))[1]
@@ -162,13 +162,13 @@ class Network:
         return (await loop.create_connection(make, **options))[1]
 
     def _tls_of(self, uri: WebSocketURI) -> dict[str, Any]:
-        """Arguments for TLS with the server."""
+        """Return the arguments for TLS with the server."""
         if not uri.secure:
             return self._tls
         return {"ssl": True, "server_hostname": uri.host, **self._tls}
 
     def _proxy_of(self, uri: WebSocketURI) -> Proxy | None:
-        """The proxy to use; none for a socket that is connected already."""
+        """Return the proxy to use; none if the socket is already connected."""
         if self._options.get("sock") is not None:
             return None
         if self._proxy is not True:
@@ -177,7 +177,7 @@ class Network:
         return None if proxy is None else to_proxy(proxy)
 
     def _target(self, uri: WebSocketURI) -> tuple[str, int]:
-        """Host and port of the server."""
+        """Return host and port of the server."""
         host = self._options.get("host")
         port = self._options.get("port")
         if isinstance(host, str) and not host.isascii():
@@ -230,28 +230,29 @@ class Network:
         return connection
 
     def _proxy_tls_of(self, proxy: Proxy) -> dict[str, Any]:
-        """Arguments for TLS with a proxy."""
+        """Return the arguments for TLS with a proxy."""
         if proxy.scheme == "https":
             if self._proxy_tls.get("ssl", True) is None:
-                raise ValueError("an https:// proxy needs TLS, so not proxy_ssl=None")
+                raise ValueError(
+                    "an https:// proxy needs TLS: proxy_ssl must not be None"
+                )
             return {"ssl": True, "server_hostname": proxy.host, **self._proxy_tls}
         if self._proxy_tls.get("ssl") is not None:
-            raise ValueError("an http:// proxy is without TLS; use https://")
+            raise ValueError("an http:// proxy does not use TLS; use https://")
         return self._proxy_tls
 
 
 def to_proxy(proxy: str) -> Proxy:
-    """Split a proxy's URL, of which the scheme may be missing, into its parts.
+    """Split a proxy's URL, whose scheme may be missing, into its parts.
 
     Raises:
         InvalidProxy: if it is not valid.
-
     """
     return parse_proxy(f"http://{proxy}" if "://" not in proxy else proxy)
 
 
 def is_name(host: object) -> bool:
-    """Whether a host can be looked up; if not, resolvers raise ``UnicodeError``."""
+    """Whether a host can be resolved; if not, resolvers raise ``UnicodeError``."""
     if not isinstance(host, str):
         return True
     try:
@@ -266,11 +267,10 @@ async def start_tls(
     protocol: asyncio.BaseProtocol,
     options: dict[str, Any],
 ) -> asyncio.Transport:
-    """Begin TLS on what is connected.
+    """Begin TLS on an open connection.
 
     Raises:
         OSError: if it fails.
-
     """
     options = {**options}
     context: ssl.SSLContext | bool = options.pop("ssl")
@@ -297,7 +297,6 @@ async def connect_socks(
         ImportError: if the library for it is missing.
         ProxyError: if the proxy refused, or its answer is not valid.
         OSError: if the network fails.
-
     """
     try:
         import python_socks
@@ -322,7 +321,5 @@ async def connect_socks(
     except OSError:
         raise
     except Exception as exc:
-        # Not only what the library says of it: it does not read with suspicion.
-        raise ProxyError(
-            f"the SOCKS proxy opened no connection: {shown(str(exc))}"
-        ) from exc
+        # Not only the library's own exceptions: it does not validate its input.
+        raise ProxyError(f"the SOCKS proxy did not connect: {shown(str(exc))}") from exc

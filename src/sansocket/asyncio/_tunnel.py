@@ -1,4 +1,4 @@
-"""A tunnel through an HTTP proxy, for a client on asyncio."""
+"""A tunnel through an HTTP proxy, for an asyncio client."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ if TYPE_CHECKING:
 
 __all__ = ["TunnelProtocol", "open_tunnel"]
 
-READ_SIZE = 4096  # more than a proxy has to say
+READ_SIZE = 4096  # more than a proxy needs
 
 
 async def open_tunnel(
     request: bytes, limits: dict[str, int], **options: Any
 ) -> tuple[asyncio.Transport, TunnelProtocol]:
-    """Connect to a proxy, and ask it for a tunnel.
+    """Connect to a proxy, and request a tunnel.
 
-    Its transport does not read until the caller lets it.
+    The transport does not read until the caller resumes it.
 
     Args:
-        request: what to send.
+        request: request for the tunnel.
         limits: arguments of ``Tunnel``.
         **options: arguments of ``loop.create_connection()``.
 
     Raises:
         ProxyError: if the proxy refused, or its answer is not valid.
         OSError: if the network fails.
-
     """
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_connection(
@@ -47,9 +46,9 @@ async def open_tunnel(
 
 
 class TunnelProtocol(asyncio.BufferedProtocol):
-    """Reads the answer of a proxy, and holds the place of what comes after it.
+    """Reads the response of a proxy; another protocol replaces it afterwards.
 
-    It is a buffered protocol because the next one is.
+    It is a buffered protocol because its successor is.
     """
 
     transport: asyncio.Transport
@@ -60,15 +59,15 @@ class TunnelProtocol(asyncio.BufferedProtocol):
         self.decided = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport; only the event loop calls this."""
+        """Set the transport; called only by the event loop."""
         self.transport = cast("asyncio.Transport", transport)
 
     def get_buffer(self, sizehint: int) -> bytearray:
-        """Give a buffer to read into; only the event loop calls this."""
+        """Return a buffer to read into; called only by the event loop."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take what was read; only the event loop calls this."""
+        """Handle the bytes read; called only by the event loop."""
         if self._tunnel.decided:  # then a server spoke before it was asked
             self.transport.abort()
             return
@@ -76,12 +75,12 @@ class TunnelProtocol(asyncio.BufferedProtocol):
         self._decide()
 
     def eof_received(self) -> None:
-        """Take the end of the stream; only the event loop calls this."""
+        """Handle the end of the stream; called only by the event loop."""
         self._tunnel.receive_eof()
         self._decide()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the loss of the connection; only the event loop calls this."""
+        """Handle the loss of the connection; called only by the event loop."""
         if exc is not None and not self.decided.done():
             self._fail(exc)
         self.eof_received()
@@ -97,4 +96,4 @@ class TunnelProtocol(asyncio.BufferedProtocol):
 
     def _fail(self, exc: Exception) -> None:
         self.decided.set_exception(exc)
-        self.decided.exception()  # no word in the log if whoever waited was cancelled
+        self.decided.exception()  # nothing is logged if the waiting task was canceled

@@ -1,6 +1,6 @@
-"""A server on asyncio that chooses the handler by the path of the request.
+"""An asyncio server that chooses the handler by the path of the request.
 
-Patterns and their matching are those of werkzeug, which is the extra ``router``.
+Patterns are those of werkzeug, which the extra ``router`` installs.
 """
 
 from __future__ import annotations
@@ -31,22 +31,21 @@ __all__ = ["Router", "route", "unix_route"]
 
 
 class Router:
-    """What ``route()`` puts between the server and the handlers; for subclasses.
+    """The link between the server and the handlers of ``route()``, for subclassing.
 
-    It sets ``handler`` and ``handler_kwargs`` of each connection that it has a
-    handler for.
+    It sets ``handler`` and ``handler_kwargs`` of each connection for which there is a
+    handler.
 
     Args:
         url_map: handlers by patterns of the path.
-        server_name: host and maybe port as clients know them, for redirects and
-            rules that name a host; ``None`` for what they send as ``Host``.
+        server_name: host and optional port known to clients, for redirects and for
+            rules that name a host; ``None`` uses the value of ``Host``.
         url_scheme: scheme for redirects, ``"ws"`` or ``"wss"``.
 
     Raises:
         ImportError: if werkzeug is missing.
-        TypeError: if an argument is of a wrong type, or a handler surely is no
-            coroutine function of what it is called with.
-
+        TypeError: if an argument has a wrong type, or a handler is certainly not a
+            coroutine function with the right arguments.
     """
 
     def __init__(
@@ -76,12 +75,11 @@ class Router:
                 options.check_handler(name, rule.endpoint, sorted(rule.arguments))
 
     def get_server_name(self, connection: ServerConnection, request: Request) -> str:
-        """Host and maybe port that the client wants to reach; empty if it's not valid.
+        """Return the host and optional port in the request; "" if they are not valid.
 
         Args:
             connection: the connection.
-            request: its request.
-
+            request: request of the client.
         """
         if self.server_name is not None:
             return self.server_name
@@ -89,12 +87,11 @@ class Router:
         return hosts[0] if len(hosts) == 1 and is_host(hosts[0]) else ""
 
     def redirect(self, connection: ServerConnection, url: str) -> Response:
-        """Make the response that redirects.
+        """Make a redirect response.
 
         Args:
             connection: the connection.
-            url: where to.
-
+            url: target of the redirect.
         """
         response = connection.respond(302, f"Found at {url}\n")
         response.headers["Location"] = url
@@ -105,19 +102,17 @@ class Router:
 
         Args:
             connection: the connection.
-
         """
         return connection.respond(404, "Not found.\n")
 
     def route_request(
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
-        """Choose the handler; or answer, if there is none.
+        """Choose the handler; if there is none, return a response.
 
         Args:
             connection: the connection.
-            request: its request.
-
+            request: request of the client.
         """
         server_name = self.get_server_name(connection, request)
         if not server_name:
@@ -137,11 +132,10 @@ class Router:
         return None
 
     async def handler(self, connection: ServerConnection) -> None:
-        """Handle a connection with the handler that was chosen.
+        """Run the handler that was chosen for a connection.
 
         Args:
             connection: the connection.
-
         """
         handler = connection.handler
         await awaitable(handler, handler(connection, **connection.handler_kwargs))
@@ -155,33 +149,34 @@ def route(
     create_router: type[Router] | None = None,
     **kwargs: Any,
 ) -> Server:
-    """Make a WebSocket server that chooses the handler by the path::
+    """Make a WebSocket server that chooses the handler by the path.
+
+    For example::
 
         url_map = Map([Rule("/rooms/<int:number>", endpoint=enter_room)])
         async with route(url_map, "localhost", 8765) as server:
             await server.serve_forever()
 
-    A handler is called with the connection, and with what its pattern matched as
-    keyword arguments, percent-encoding decoded. A path that no pattern matches gets
-    a 404. Rules need no ``websocket=True``: it is set.
+    A handler is called with the connection and, as keyword arguments, with the parts
+    of the path that its pattern matched, percent-decoded. A path without a matching
+    pattern gets a 404. Rules need no ``websocket=True``; it is set automatically.
 
     Args:
         url_map: handlers, as endpoints of werkzeug's rules.
         *args: as for ``serve()``, without the handler.
-        server_name: host and maybe port as clients know them, for redirects and rules
-            that name a host; ``None`` for what they send as ``Host``.
-        ssl: as for ``serve()``; ``True`` makes redirects to ``wss://`` without TLS
-            here, behind a proxy that ends it.
+        server_name: host and optional port known to clients, for redirects and for
+            rules that name a host; ``None`` uses the value of ``Host``.
+        ssl: as for ``serve()``; ``True`` redirects to ``wss://`` without using TLS
+            here, for a server behind a proxy that terminates TLS.
         create_router: class of the router.
-        **kwargs: as for ``serve()``. A ``process_request`` is called before a handler
-            is chosen, and not at all if it responds.
+        **kwargs: as for ``serve()``. ``process_request`` is called before a handler is
+            chosen; if it returns a response, none is.
 
     Raises:
         ImportError: if werkzeug is missing.
-        TypeError: as for ``serve()``, or if a handler surely is no coroutine function
-            of what it is called with.
+        TypeError: as for ``serve()``, or if a handler is certainly not a coroutine
+            function with the right arguments.
         ValueError: as for ``serve()``.
-
     """
     given = {"create_router": create_router}
     given["process_request"] = kwargs.get("process_request")
@@ -204,15 +199,14 @@ def unix_route(
 
     Args:
         url_map: as for ``route()``.
-        path: of the socket.
+        path: path of the socket.
         **kwargs: as for ``route()`` and ``unix_serve()``.
-
     """
     return route(url_map, unix=True, path=path, **kwargs)
 
 
 def _then(first: ProcessRequest | None, second: ProcessRequest) -> ProcessRequest:
-    """Call one, and the other if it gave no response."""
+    """Call the first; call the second if the first returned no response."""
     if first is None:
         return second
 

@@ -1,7 +1,7 @@
 """The command line: arguments in, exit status out.
 
-Exit status: 0 if all went well, 1 if the server cannot start or the client cannot
-connect, 2 for wrong usage; ``sansocket connect --help`` lists those of the client.
+Exit status: 0 for success, 1 if the server cannot start or the client cannot connect,
+2 for wrong usage; ``sansocket connect --help`` lists the others of the client.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Describe the commands."""
     parser = argparse.ArgumentParser(
-        prog="sansocket", description="A WebSocket whose heart never does I/O."
+        prog="sansocket", description="Run a WebSocket server, or connect to one."
     )
     form = "compiled" if COMPILED else "interpreted"
     parser.add_argument(
@@ -53,6 +53,6 @@ def build_parser() -> argparse.ArgumentParser:
             "--verbose",
             action="count",
             default=0,
-            help="log connections; twice: frames too",
+            help="log connections; give it twice to log frames as well",
         )
     return parser

@@ -1,4 +1,4 @@
-"""What a typed line means: a message, or a command of the client."""
+"""Parsing of typed lines: a line is a message, or a command to the client."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 __all__ = ["HELP", "Close", "Help", "LineError", "Ping", "Send", "parse_line"]
 
 HELP = """\
-text                  send the line as a text message
-/hex 00 ff ...        send bytes
-/ping                 send a ping, and show how long its answer took
-/close [CODE [REASON]]  close the connection; 1000 by default
-/help                 show this
-//...                 send a text that begins with /"""
+text                    send the line as a text message
+/hex 00 ff ...          send these bytes as a binary message
+/ping                   send a ping and show its round-trip time
+/close [CODE [REASON]]  close the connection; the default code is 1000
+/help                   show this help
+//...                   send a text message that begins with /"""
 
 
 class LineError(Exception):
-    """The line means nothing; the text is for the user."""
+    """The line cannot be understood; the text is for the user."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,10 @@ class Help:
 
 
 def parse_line(line: str) -> Command:
-    """Read a line.
+    """Parse a line.
 
     Raises:
-        LineError: if it begins with a slash and is no command.
-
+        LineError: if it begins with a slash and is not a valid command.
     """
     if not line.startswith("/"):
         return Send(line)
@@ -69,20 +68,20 @@ def parse_line(line: str) -> Command:
     if name == "close":
         return parse_close(rest)
     if rest or name not in ("ping", "help"):
-        raise LineError(f"{line!r} is no command: /help lists them")
+        raise LineError(f"{line!r} is not a command: type /help for a list")
     return Ping() if name == "ping" else Help()
 
 
 def parse_hex(text: str) -> bytes:
-    """Read bytes."""
+    """Parse hexadecimal bytes."""
     try:
         return bytes.fromhex(text)
     except ValueError:
-        raise LineError(f"{text!r} is not hexadecimal: /hex 00 ff") from None
+        raise LineError(f"{text!r} is not hexadecimal: write /hex 00 ff") from None
 
 
 def parse_close(text: str) -> Close:
-    """Read a close code and a reason, both of which may be missing."""
+    """Parse a close code and a reason, both optional."""
     code, _, reason = text.partition(" ")
     if not re.fullmatch(r"([0-9]{4})?", code):
         raise LineError(f"{code!r} is not a close code: give 1000, or 3000 to 4999")

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 __all__ = ["add_command"]
 
 DESCRIPTION = """\
-Talk to a WebSocket server: each line that is typed, or that comes from a pipe, is
-sent as one text message.
+Connect to a WebSocket server, send each line of the input as a text message, and
+print the messages that arrive.
 
-At a terminal, messages are shown with control characters escaped and bytes as
-hexadecimal, and lines that begin with / are commands: /help lists them. Ctrl-D, or
-Ctrl-C on an empty line, closes the connection. With sansocket[cli] there are colours,
-editing, and a history that is kept in ~/.local/state/sansocket.
+In a terminal, control characters are escaped and binary messages are shown in
+hexadecimal. Lines that begin with / are commands: type /help for a list. Ctrl-D, or
+Ctrl-C on an empty line, closes the connection. sansocket[cli] adds colors, line
+editing, and a history in ~/.local/state/sansocket.
 
-In a pipe, lines are sent as they are, and each message that comes is printed on
-standard output: text as it is, bytes as hexadecimal. At the end of the input the
-connection is closed with 1000 once no message has come for the time of --wait.
+In a pipe, lines are sent unchanged. Text messages are printed unchanged on standard
+output, binary messages in hexadecimal. After the end of the input, the connection is
+closed with code 1000 once no message has arrived for the time given by --wait.
 """
 EPILOG = """\
 examples:
@@ -35,30 +35,32 @@ examples:
   sansocket connect wss://example.com --binary <picture.png
 
 exit status:
-  0    the connection was closed with 1000 or 1001, or without a code; also if what
-       reads standard output has gone
-  1    there was no connection: network, TLS, or the server refused
+  0    the connection was closed with code 1000 or 1001, or without a code; also if
+       the reader of standard output has exited
+  1    no connection: network error, TLS error, or refused by the server
   2    wrong usage
-  3    the connection was closed with another code, such as 1009 for a message that
-       is too big
-  4    the connection was lost without a close frame of the server
-  5    as 0, but something was not sent, such as a line that is not UTF-8 or what the
-       server did not wait for, or could not be printed; standard error tells
+  3    the connection was closed with another code, such as 1009 (message too big)
+  4    the connection was lost: the server sent no close frame
+  5    as for 0, but part of the input was not sent, such as a line that is not UTF-8
+       or input after the server closed, or output could not be written; standard
+       error has the details
   130  Ctrl-C in a pipe, after closing the connection; 143 for SIGTERM
 """
 
 
 def add_command(commands: Any) -> argparse.ArgumentParser:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "connect",
-        help="talk to a server, at the terminal or in a pipe",
+        help="connect to a server, from a terminal or in a pipe",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run, command=parser)
-    parser.add_argument("uri", metavar="URI", help="ws:// or wss://")
+    parser.add_argument(
+        "uri", metavar="URI", help="address of the server, ws://... or wss://..."
+    )
     add_request_options(parser.add_argument_group("request"))
     add_network_options(parser.add_argument_group("network"))
     add_conversation_options(parser.add_argument_group("conversation"))
@@ -66,7 +68,7 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
 
 
 def add_request_options(group: Any) -> None:
-    """Add the options that go to the opening handshake."""
+    """Add the options about the opening handshake."""
     group.add_argument(
         "--header",
         action="append",
@@ -74,17 +76,15 @@ def add_request_options(group: Any) -> None:
         dest="headers",
         type=parse_header,
         metavar="NAME:VALUE",
-        help="add a header to the request; repeatable",
+        help="add a header to the request; may be repeated",
     )
-    group.add_argument(
-        "--origin", metavar="ORIGIN", help="the site to come from, as browsers say it"
-    )
+    group.add_argument("--origin", metavar="ORIGIN", help="value of the Origin header")
     group.add_argument(
         "--subprotocol",
         action="append",
         dest="subprotocols",
         metavar="NAME",
-        help="offer this subprotocol; repeatable, the most wanted first",
+        help="offer this subprotocol; may be repeated, in order of preference",
     )
     group.add_argument(
         "--no-compression",
@@ -95,37 +95,37 @@ def add_request_options(group: Any) -> None:
 
 
 def add_network_options(group: Any) -> None:
-    """Add the options that say how to get there."""
+    """Add the options about the network."""
     group.add_argument(
         "--uds",
         type=Path,
         metavar="PATH",
-        help="connect to a Unix socket at this path instead",
+        help="connect to the Unix socket at this path, whatever the host in the URI",
     )
     group.add_argument(
         "--cafile",
         type=Path,
         metavar="FILE",
-        help="certificates (PEM) to trust instead of those of the system",
+        help="certificates (PEM) to trust instead of the system's",
     )
     group.add_argument(
         "--insecure",
         action="store_true",
-        help="take any certificate: whoever is on the way can read and change all",
+        help="accept any certificate (an attacker can read and alter the traffic)",
     )
     group.add_argument(
         "--open-timeout",
         type=parse_seconds,
         default="10",
         metavar="SECONDS",
-        help="time to connect (default: %(default)s)",
+        help="how long connecting may take (default: %(default)s)",
     )
     group.add_argument(
         "--close-timeout",
         type=parse_seconds,
         default="10",
         metavar="SECONDS",
-        help="time for the server to leave once it should (default: %(default)s)",
+        help="how long to wait for the server to close (default: %(default)s)",
     )
 
 
@@ -134,7 +134,7 @@ def add_conversation_options(group: Any) -> None:
     group.add_argument(
         "--binary",
         action="store_true",
-        help="send all of the input as one binary message; not at a terminal, where "
+        help="send the whole input as one binary message; not in a terminal, where "
         "/hex sends bytes",
     )
     group.add_argument(
@@ -142,35 +142,36 @@ def add_conversation_options(group: Any) -> None:
         type=parse_timeout,
         default="1",
         metavar="SECONDS",
-        help="in a pipe, go on after the end of the input until no message has come "
-        "for so long; none waits for the server to close (default: %(default)s)",
+        help="in a pipe, after the end of the input, close once no message has "
+        "arrived for this long; none waits for the server to close "
+        "(default: %(default)s)",
     )
     group.add_argument(
         "--ping",
         type=parse_seconds,
         metavar="SECONDS",
-        help="send a ping every so often and show how long its answer took; /ping "
-        "sends one. Pings that keep the connection alive are sent anyway",
+        help="send a ping at this interval and show its round-trip time; /ping sends "
+        "a single one. Keepalive pings are sent in any case",
     )
     group.add_argument(
         "--max-size",
         type=parse_size,
         default="1M",
         metavar="SIZE",
-        help="largest message to take, such as 64K or 16M; none for no limit "
-        "(default: %(default)s)",
+        help="maximum size of a message to receive, such as 64K or 16M, or none for "
+        "no limit (default: %(default)s)",
     )
     group.add_argument(
         "--no-history",
         dest="history",
         action="store_false",
-        help="keep no lines beyond the end of the program",
+        help="do not save typed lines for the next session",
     )
     group.add_argument(
         "-q",
         "--quiet",
         action="store_true",
-        help="do not say on standard error how the connection began and ended",
+        help="do not report on standard error how the connection began and ended",
     )
 
 
@@ -178,8 +179,7 @@ def run(options: argparse.Namespace) -> int:
     """Connect, and talk until either side closes; return the exit status.
 
     Raises:
-        CommandError: if there is no connection.
-
+        CommandError: if the connection cannot be made.
     """
     from ..exceptions import InvalidURI
     from ..uri import parse_uri
@@ -189,9 +189,9 @@ def run(options: argparse.Namespace) -> int:
     except InvalidURI as exc:
         options.command.error(str(exc))
     if not secure and (options.insecure or options.cafile):
-        options.command.error("--insecure and --cafile are for wss://")
+        options.command.error("--insecure and --cafile require wss://")
     if options.binary and sys.stdin is not None and sys.stdin.isatty():
-        options.command.error("--binary needs a pipe or a file; /hex sends bytes")
+        options.command.error("--binary requires a pipe or a file; /hex sends bytes")
     # Imported late: help, version and wrong usage need no event loop.
     from .conversation import converse
 

@@ -1,4 +1,4 @@
-"""The conversation of ``sansocket connect``: lines out, messages in."""
+"""The conversation of ``sansocket connect``: lines go out, messages come in."""
 
 from __future__ import annotations
 
@@ -34,17 +34,16 @@ if TYPE_CHECKING:
 
 __all__ = ["converse"]
 
-# Exit statuses, as ``sansocket connect --help`` has them.
+# Exit statuses, documented in ``sansocket connect --help``.
 NORMAL, OTHER_CODE, LOST, INCOMPLETE = 0, 3, 4, 5
-SIGNALLED = 128  # and the number of the signal
+SIGNALLED = 128  # plus the number of the signal
 
 
 def converse(options: argparse.Namespace) -> int:
     """Connect, and talk until either side closes; return the exit status.
 
     Raises:
-        CommandError: if there is no connection.
-
+        CommandError: if the connection cannot be made.
     """
     signals = [signal.SIGINT, signal.SIGTERM]
     ending = Ending(options.close_timeout + LAST, signals)
@@ -62,13 +61,12 @@ def converse(options: argparse.Namespace) -> int:
 
 
 class Conversation:
-    """One connection, and the person or pipe that uses it.
+    """A connection, and the person or pipe that uses it.
 
     Args:
-        options: those of the command line.
-        terminal: where lines come from and messages go.
-        ending: the signals.
-
+        options: options of the command line.
+        terminal: source of lines, and destination of messages.
+        ending: signals when to stop.
     """
 
     connection: ClientConnection
@@ -79,17 +77,16 @@ class Conversation:
         self.options = options
         self.terminal = terminal
         self.ending = ending
-        self.complete = True  # whether all was sent and shown
+        self.complete = True  # whether everything was sent and shown
         self.wanted = True  # whether messages can be shown at all
-        self.last = 0.0  # when a message came, or the input ended
+        self.last = 0.0  # when the last message arrived, or the input ended
         self.tasks: list[asyncio.Task[None]] = []
 
     async def run(self) -> int:
         """Talk; return the exit status.
 
         Raises:
-            CommandError: if there is no connection.
-
+            CommandError: if the connection cannot be made.
         """
         connecting = asyncio.current_task()
 
@@ -139,8 +136,7 @@ class Conversation:
         """Connect.
 
         Raises:
-            CommandError: if that is not possible.
-
+            CommandError: if the connection cannot be made.
         """
         options = self.options
         arguments: dict[str, Any] = {
@@ -160,10 +156,10 @@ class Conversation:
                 return await unix_connect(path, options.uri, **arguments)
             return await connect(options.uri, **arguments)
         except (OSError, WebSocketException, ValueError, ImportError) as exc:
-            raise CommandError(f"no connection: {explain(exc)}") from exc
+            raise CommandError(f"cannot connect: {explain(exc)}") from exc
 
     def greeting(self) -> str:
-        """What was agreed."""
+        """Describe the connection, with what was negotiated."""
         connection = self.connection
         agreed = [one.name for one in connection.protocol.extensions]
         if connection.subprotocol is not None:
@@ -173,7 +169,7 @@ class Conversation:
         return printable(f"connected to {self.options.uri}{with_}{hint}")
 
     async def close(self) -> None:
-        """End what is still going on, and the connection with it."""
+        """Cancel the remaining tasks, and close the connection."""
         for task in self.tasks[1:]:  # all but receiving
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
@@ -181,7 +177,7 @@ class Conversation:
         await self.connection.close()
 
     def farewell(self) -> int:
-        """Say how it ended; return the exit status."""
+        """Report how the connection ended; return the exit status."""
         exc = self.connection.protocol.close_exc
         self.terminal.status(printable(str(exc)))
         number = self.ending.number
@@ -198,16 +194,16 @@ class Conversation:
                 self.last = asyncio.get_running_loop().time()
                 self.terminal.receive(message)
         except ConnectionClosed:
-            pass  # farewell() tells
+            pass  # reported by farewell()
         except OSError as exc:
             drop_output()
-            if not isinstance(exc, BrokenPipeError):  # such as by head
+            if not isinstance(exc, BrokenPipeError):  # caused by head, for instance
                 self.miss(f"cannot write to standard output: {exc.strerror}")
             self.wanted = False
             await self.connection.close()
 
     async def talk(self, receiving: asyncio.Task[None]) -> None:
-        """Send the input, then wait for answers to it."""
+        """Send the input, then wait for answers."""
         if self.terminal.interactive:
             with contextlib.suppress(ConnectionClosed):
                 await self.obey()
@@ -226,18 +222,18 @@ class Conversation:
             try:
                 text = line.decode()
             except UnicodeDecodeError:
-                self.miss(f"line {number} is not UTF-8, and was not sent")
+                self.miss(f"line {number} is not UTF-8 and was not sent")
                 continue
             try:
                 await self.connection.send(text)
             except (ConnectionClosed, asyncio.CancelledError) as exc:
-                self.miss(f"line {number} and what follows it were not sent")
+                self.miss(f"the input from line {number} on was not sent")
                 if isinstance(exc, asyncio.CancelledError):
                     raise
                 return
 
     async def send_data(self) -> None:
-        """Send all of the input as one message."""
+        """Send the whole input as one message."""
         begun = False
 
         async def pieces() -> AsyncIterator[bytes]:
@@ -250,27 +246,31 @@ class Conversation:
             await self.connection.send(pieces(), text=False)
         except (ConnectionClosed, asyncio.CancelledError) as exc:
             if begun:
-                self.miss("the input was not sent to its end")
+                self.miss("the input was not sent completely")
             if isinstance(exc, asyncio.CancelledError):
                 raise
 
     async def send_rest(
         self, talking: asyncio.Task[None], stopping: asyncio.Task[None]
     ) -> None:
-        """Find out whether the input had more than the server wanted: what there is
-        now; what a person or a program might still write is another matter."""
+        """Find out whether there is input left that the server did not wait for.
+
+        Only input that is available now counts, not what may be written later.
+        """
         if self.terminal.finish():
             await asyncio.wait([talking, stopping], return_when=asyncio.FIRST_COMPLETED)
 
     def miss(self, text: str) -> None:
-        """Say what was not sent or not shown; the exit status tells it too. Without
-        an output nobody wants to know about the input."""
+        """Report something that was not sent or not shown; the exit status shows it.
+
+        Once standard output is gone, nothing more is reported.
+        """
         if self.wanted:
             self.complete = False
             self.terminal.tell(text)
 
     async def wait_for_silence(self, receiving: asyncio.Task[None]) -> None:
-        """Wait until no message has come for the time of --wait."""
+        """Wait until no message has arrived for the time given by --wait."""
         wait = self.options.wait
         if wait is None:
             await asyncio.wait([receiving])
@@ -281,7 +281,7 @@ class Conversation:
             await asyncio.wait([receiving], timeout=left)
 
     async def obey(self) -> None:
-        """Do what a person types, until the end."""
+        """Execute what the user types, until the end of the input."""
         async for line in self.terminal.lines():
             try:
                 command = parse_line(line.decode(errors="replace"))
@@ -299,29 +299,30 @@ class Conversation:
                 self.terminal.tell(printable(str(exc)))
 
     async def ping(self) -> None:
-        """Send a ping; show how long its answer took."""
+        """Send a ping, and show its round-trip time."""
         with contextlib.suppress(ConnectionClosed):
             latency = await (await self.connection.ping())
             self.terminal.tell(f"pong after {latency * 1000:.2f} ms")
 
     async def ping_on(self) -> None:
-        """Ping every so often."""
+        """Send pings at the interval given by --ping."""
         while True:
             await self.ping()
             await asyncio.sleep(self.options.ping)
 
 
 def client_context(options: argparse.Namespace) -> ssl.SSLContext:
-    """The TLS context.
+    """Return the TLS context.
 
     Raises:
-        CommandError: if the certificates to trust cannot be read.
-
+        CommandError: if the certificates to trust cannot be loaded.
     """
     try:
         context = ssl.create_default_context(cafile=options.cafile)
     except (OSError, ssl.SSLError) as exc:
-        raise CommandError(f"no certificates in {options.cafile}: {exc}") from exc
+        raise CommandError(
+            f"cannot load certificates from {options.cafile}: {exc}"
+        ) from exc
     if options.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -329,7 +330,7 @@ def client_context(options: argparse.Namespace) -> ssl.SSLContext:
 
 
 def explain(exc: Exception) -> str:
-    """Why there is no connection, in a line."""
+    """Explain on one line why the connection could not be made."""
     text = str(exc) or type(exc).__name__
     if isinstance(exc, InvalidStatus):
         body = exc.response.body.decode(errors="replace").strip()
@@ -338,7 +339,7 @@ def explain(exc: Exception) -> str:
     elif isinstance(exc, ssl.SSLCertVerificationError):
         text = f"certificate not accepted: {exc.verify_message}"
     elif isinstance(exc, OSError):
-        # Of a host with several addresses asyncio joins what it says of each.
+        # If a host has several addresses, asyncio joins the errors of all of them.
         codes = re.findall(r"\[Errno (\d+)\]", text)
         known = dict.fromkeys(os.strerror(int(code)) for code in codes)
         text = ", ".join(known) or exc.strerror or text
@@ -346,7 +347,7 @@ def explain(exc: Exception) -> str:
 
 
 def status_of(exc: ConnectionClosed) -> int:
-    """The exit status for how a connection ended."""
+    """Return the exit status for how a connection ended."""
     if isinstance(exc, ConnectionClosedOK):
         return NORMAL
     if exc.rcvd is None and (exc.sent is None or exc.sent.code in (1000, 1001)):

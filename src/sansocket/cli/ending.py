@@ -1,4 +1,4 @@
-"""How a command is asked to stop, and how it stops in time whatever handlers do."""
+"""How signals stop a command, in a bounded time, whatever handlers do."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ __all__ = [
 
 logger = logging.getLogger("sansocket.serve")
 
-NOTICE = 1.0  # seconds of stopping until users are told who is waited for
-LAST = 2.0  # seconds for what was cancelled to end
+NOTICE = 1.0  # seconds of stopping before users are told what is waited for
+LAST = 2.0  # seconds for canceled tasks to end
 SHOWN = 3  # addresses in a notice
 
 
 def stop_signals() -> list[signal.Signals]:
-    """The signals that stop a command; SIGHUP does, unless ``nohup`` says no."""
+    """Return the signals that stop a command, without SIGHUP if it is ignored."""
     found = [signal.SIGINT, signal.SIGTERM]
     hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
@@ -46,30 +46,31 @@ def stop_signals() -> list[signal.Signals]:
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal came before there was anything to close."""
+    """A signal arrived before there was anything to close."""
 
 
 class Ending:
-    """The signals that stop this process, and the time by which it has stopped.
+    """The signals that stop this process, and the deadline for stopping.
 
-    Python handles the signals, from now on until the process has ended, rather than
-    the event loop: a loop closes the pipe that signals are written to before it
-    stops listening to signals, and later ones would have their default effect.
+    From now until the process ends, Python handles the signals, not the event loop:
+    a loop closes the pipe for signals before it stops listening to them, so later
+    signals would have their default effect.
 
     Args:
-        patience: seconds after the first signal; what has not ended then, such as a
-            handler that blocks the event loop, is abandoned.
-        signals: those that stop the process.
-        last: seconds after a second signal, likewise.
-        supervised: whether another process does the talking, and tells when to hurry.
+        patience: seconds to stop after the first signal. The process then ends without
+            anything that is still running, such as a handler that blocks the event
+            loop.
+        signals: signals that stop the process.
+        last: seconds to stop after the second signal.
+        supervised: whether another process reports to the user, and forwards the
+            second signal.
 
     Attributes:
-        number: the last signal.
-        insisted: whether somebody hurries.
-        status: exit status of a process that is abandoned, for its signal.
-        clean_up: called before the process is abandoned.
-        remaining: tells what is waited for; another thread calls it.
-
+        number: number of the last signal; 0 if there was none.
+        insisted: whether to stop without waiting.
+        status: returns the exit status after a signal, if the deadline has passed.
+        clean_up: called before the process ends at its deadline.
+        remaining: returns what the process is waiting for; called by another thread.
     """
 
     def __init__(
@@ -110,12 +111,16 @@ class Ending:
             self.held = True
 
     def hold(self) -> None:
-        """Keep signals for the event loop, which is about to run."""
+        """Leave signals to the event loop, which is about to run."""
         self.held = True
 
     def attach(self, stop: Callable[[], None], hurry: Callable[[], None]) -> None:
-        """Have the running event loop call these functions for the first signal and
-        for later ones, perhaps more than once."""
+        """Make the running event loop call functions for signals.
+
+        Args:
+            stop: called for the first signal.
+            hurry: called for later signals; each may be called more than once.
+        """
         self.stop, self.hurry = stop, hurry
         self.loop = asyncio.get_running_loop()
         if self.number:
@@ -124,7 +129,7 @@ class Ending:
             hurry()
 
     def signalled(self, number: int, _: FrameType | None) -> None:
-        """Take a signal, between any two instructions."""
+        """Handle a signal; Python calls this between any two instructions."""
         again = self.number != 0
         self.number = number
         if again:
@@ -133,22 +138,24 @@ class Ending:
             return
         self.limit(self.patience)
         if not self.held:
-            self.held = True  # what raises once must not be disturbed
+            self.held = True  # the exception must not be interrupted by another
             raise Interrupted
         if self.loop is not None:
             with contextlib.suppress(RuntimeError):  # it is closed
                 self.loop.call_soon_threadsafe(lambda: self.stop())
 
     def finish(self) -> None:
-        """Ignore signals for the rest of the process, which Python ends without its
-        own handlers; the limit stands."""
+        """Ignore signals from now on; the deadline still applies.
+
+        Python removes its own signal handlers when it ends the process.
+        """
         for number in self.signals:
             signal.signal(number, signal.SIG_IGN)
 
     # --- on any thread
 
     def insist(self) -> None:
-        """Hurry."""
+        """Stop without waiting."""
         self.insisted = True
         self.limit(self.last)
         if self.loop is not None:
@@ -156,13 +163,13 @@ class Ending:
                 self.loop.call_soon_threadsafe(lambda: self.hurry())
 
     def limit(self, seconds: float) -> None:
-        """Let the process end within this time at the latest."""
+        """End the process within this time at the latest."""
         self.limits.put(time.monotonic() + seconds)
 
     # --- on a thread of its own
 
     def watch(self) -> None:
-        """Wait for the time to say who is waited for, and the time to give up."""
+        """Wait until it is time to report what is waited for, and to give up."""
         notice = deadline = math.inf
         while (now := time.monotonic()) < deadline:
             if now >= notice:
@@ -174,22 +181,22 @@ class Ending:
                 if deadline == math.inf:
                     notice = time.monotonic() + NOTICE
                 deadline = min(deadline, limit)
-        # Whoever blocks standard output or standard error may block this as well.
+        # If standard output or standard error is blocked, this may block as well.
         farewell = threading.Thread(target=self.say_farewell, daemon=True)
         farewell.start()
         farewell.join(LAST)
         os._exit(self.status(self.number))
 
     def say_who_remains(self) -> None:
-        """Say whom users have to wait for, unless they have lost patience."""
+        """Log what is waited for, unless told not to wait."""
         text = str(self.remaining())
         if text and not self.insisted and not self.supervised:
             logger.warning("%s", text)
 
     def say_farewell(self) -> None:
-        """Leave things as they should be without the rest of the program."""
+        """Clean up, in place of the rest of the program."""
         self.clean_up()
-        logger.warning("something has not ended in time: ending without it")
+        logger.warning("something did not stop in time: exiting without it")
         for stream in filter(None, (sys.stdout, sys.stderr)):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
@@ -197,14 +204,13 @@ class Ending:
 
 @dataclass
 class Remaining:
-    """What a server that stops waits for.
+    """What a server waits for while it stops.
 
     Attributes:
-        connections: how many connections.
-        addresses: the first addresses of their peers that are known.
-        handlers: how many handlers that go on without their connections.
-        silent: how many workers that do not say.
-
+        connections: number of open connections.
+        addresses: addresses of their peers: the first few that are known.
+        handlers: number of handlers that are running without their connections.
+        silent: number of workers that do not answer.
     """
 
     connections: int = 0
@@ -221,7 +227,7 @@ class Remaining:
         )
 
     def __str__(self) -> str:
-        """A line for the log; "" if there is nothing."""
+        """Return a line for the log; "" if there is nothing to report."""
         parts: list[str] = []
         if self.connections:
             shown = ", ".join(self.addresses[:SHOWN])
@@ -239,11 +245,11 @@ class Remaining:
         if not parts:
             return ""
         return (
-            f"waiting for {' and '.join(parts)}; a second Ctrl-C or SIGTERM ends "
-            "this at once"
+            f"waiting for {' and '.join(parts)}; a second Ctrl-C or SIGTERM stops "
+            "immediately"
         )
 
 
 def counted(number: int, noun: str) -> str:
-    """Write how many there are of something."""
+    """Format a number with its noun, in the plural if needed."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Handlers for ``sansocket serve``: the two that it has, and how others are found."""
+"""Handlers for ``sansocket serve``: the built-in ones, and how others are loaded."""
 
 from __future__ import annotations
 
@@ -29,18 +29,17 @@ if TYPE_CHECKING:
 __all__ = ["Room", "echo", "load_handler"]
 
 NAME = re.compile(r"\w[\w.-]{0,19}")
-LONGEST = 2**16  # characters; with the name before it no client finds it too large
-# Bytes that may wait for one who does not read. Nobody waits for him.
+LONGEST = 2**16  # characters; with a name in front, still within any client's limit
+# Bytes that may be buffered for a member that does not read. Nobody waits for it.
 PATIENCE = 2**22
 
 
 def load_handler(name: str) -> Handler:
-    """Find a handler: one that is built in, or ``module:function``.
+    """Load a handler: a built-in one, or ``module:function``.
 
     Raises:
-        CommandError: if there is none; a traceback on standard error tells what the
-            module did wrong, if it did.
-
+        CommandError: if it cannot be loaded; if importing the module failed, standard
+            error has the traceback.
     """
     if name == "echo":
         return echo
@@ -54,7 +53,7 @@ def load_handler(name: str) -> Handler:
     try:
         handler: Handler = operator.attrgetter(path)(imported)
     except AttributeError:
-        raise CommandError(f"module {module} has no {path}") from None
+        raise CommandError(f"module {module} has no attribute {path}") from None
     try:
         check_handler(name, handler)
     except TypeError as exc:
@@ -63,24 +62,23 @@ def load_handler(name: str) -> Handler:
 
 
 def import_module(name: str) -> Any:
-    """Import a module of the user.
+    """Import a user's module.
 
     Raises:
         CommandError: if it cannot be imported.
-
     """
     try:
         return importlib.import_module(name)
-    except Interrupted:  # by a signal, while it was imported
+    except Interrupted:  # by a signal, during the import
         raise
     except BaseException as exc:  # such as SystemExit
         missing = getattr(exc, "name", None) or " "
         if isinstance(exc, ModuleNotFoundError) and f"{name}.".startswith(missing):
-            raise CommandError(f"there is no module {name}") from None
+            raise CommandError(f"cannot find module {name}") from None
         traceback.print_exc()
         said = str(exc).partition("\n")[0] if isinstance(exc, Exception) else repr(exc)
         raise CommandError(
-            f"module {name} cannot be imported: {said or type(exc).__name__}"
+            f"cannot import module {name}: {said or type(exc).__name__}"
         ) from None
 
 
@@ -91,34 +89,35 @@ async def echo(connection: ServerConnection) -> None:
 
 
 class Room:
-    """A chat room: what one says goes to all, in the same order for everyone.
+    """A chat room: everyone gets every message, in the same order.
 
-    A text becomes ``name: text``, lines of the room itself begin with an asterisk.
-    Bytes go out as they came, behind a line that tells whose they are.
+    A text message is sent on as ``name: text``. Lines from the room itself begin with
+    an asterisk. A binary message is sent on unchanged, after a line that names its
+    sender.
     """
 
     def __init__(self) -> None:
         self.members: dict[ServerConnection, str] = {}
 
     async def __call__(self, connection: ServerConnection) -> None:
-        """Let somebody in until the connection ends."""
+        """Admit a member until the connection ends."""
         assert connection.request is not None
         name = self.free_name(wanted_name(connection.request.path))
         await connection.send(f"* You are {name}.")
         self.members[connection] = name
-        self.say(f"* {name} came; {len(self.members)} here.")
+        self.say(f"* {name} joined; {len(self.members)} here.")
         try:
             async for message in connection:
                 if isinstance(message, str) and len(message) > LONGEST:
-                    await connection.send(f"* That is more than {LONGEST} characters.")
+                    await connection.send(f"* That exceeds {LONGEST} characters.")
                 else:
                     self.relay(name, message)
         finally:
             del self.members[connection]
-            self.say(f"* {name} went; {len(self.members)} here.")
+            self.say(f"* {name} left; {len(self.members)} here.")
 
     def free_name(self, wanted: str) -> str:
-        """The name, or the like of it if somebody has it."""
+        """Return the wanted name, or a similar one if it is taken."""
         taken = {*self.members.values()}
         if wanted and wanted not in taken:
             return wanted
@@ -126,7 +125,7 @@ class Room:
         return next(name for name in names if name not in taken)
 
     def relay(self, name: str, message: Data) -> None:
-        """Tell everybody what one of them says."""
+        """Send a member's message to everyone."""
         if isinstance(message, str):
             self.say(f"{name}: {message}")
         else:
@@ -134,15 +133,15 @@ class Room:
             self.say(message)
 
     def say(self, message: Data) -> None:
-        """Send a message to all; who is too far behind is thrown out."""
+        """Send a message to everyone; disconnect members that are too far behind."""
         broadcast(self.members, message)
         for member in [*self.members]:
             if member.bytes_to_write > PATIENCE:
-                member.logger.info("thrown out: does not read")
+                member.logger.info("disconnected: does not read")
                 member.transport.abort()
 
 
 def wanted_name(path: str) -> str:
-    """The name in a request's query; empty if there is no good one."""
+    """Return the name in the query of a request; "" if there is no valid one."""
     names = parse_qs(urlsplit(path).query).get("name", [""])
     return names[0] if NAME.fullmatch(names[0]) else ""

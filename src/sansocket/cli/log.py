@@ -1,4 +1,4 @@
-"""What goes to the log: one line of printable characters for each record."""
+"""Logging: one line of printable characters per record."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import logging
 __all__ = ["in_url", "in_words", "printable", "set_up_logging"]
 
 LOG_LINE_LIMIT = 300  # characters; a peer must not fill the terminal
-# They join the parts of emoji and letters, and do nothing else.
+# Harmless: all they do is join the parts of emoji and letters.
 JOINERS = "\u200c\u200d"
 
 
 def printable(text: str) -> str:
-    """Escape what could change the state of a terminal, or the order of a line."""
+    """Escape characters that could change a terminal's state or a line's order."""
     if text.isprintable():
         return text
     return "".join(
@@ -22,12 +22,12 @@ def printable(text: str) -> str:
 
 
 def in_url(host: str) -> str:
-    """Write a host as URLs do: IPv6 addresses in brackets (RFC 3986, 3.2.2)."""
+    """Format a host for a URL: IPv6 addresses in brackets (RFC 3986, 3.2.2)."""
     return f"[{host}]" if ":" in host else host
 
 
 def in_words(address: object) -> str:
-    """Write the address of a peer; that of a Unix socket is empty."""
+    """Format the address of a peer; "" for a Unix socket."""
     if isinstance(address, tuple):
         return f"{in_url(address[0])}:{address[1]}"
     return ""
@@ -36,9 +36,9 @@ def in_words(address: object) -> str:
 class OneLineFormatter(logging.Formatter):
     """Print each record as one line of printable characters.
 
-    Peers choose parts of what is logged: their control characters are escaped
-    and the line is cut. Only errors, which are bugs of ours or of the handler, show
-    a traceback.
+    Peers control parts of log messages, so control characters are escaped and long
+    lines are cut. Only errors, which are bugs of ours or of the handler, show a
+    traceback.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -57,7 +57,7 @@ class OneLineFormatter(logging.Formatter):
 
 
 def peer_of(record: logging.LogRecord) -> str:
-    """Who it is about: the address of a connection's peer, or this program."""
+    """The subject of a record: the address of a peer, or this program."""
     connection = getattr(record, "websocket", None)
     if connection is None:
         return "sansocket"
@@ -65,7 +65,11 @@ def peer_of(record: logging.LogRecord) -> str:
 
 
 def set_up_logging(verbosity: int) -> None:
-    """Log to standard error: 0 problems, 1 connections, 2 frames."""
+    """Log to standard error.
+
+    Args:
+        verbosity: 0 for problems, 1 for connections, 2 for frames.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(
         OneLineFormatter(
@@ -75,5 +79,5 @@ def set_up_logging(verbosity: int) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)]
     logging.getLogger("sansocket").setLevel(level)
-    # Its warnings are about what peers did, or repeat what we report ourselves.
+    # Its warnings concern the behavior of peers, or repeat our own reports.
     logging.getLogger("asyncio").setLevel(logging.ERROR)

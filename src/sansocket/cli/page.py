@@ -1,4 +1,4 @@
-"""The page that a browser gets: a client for the server that it comes from."""
+"""The page for browsers: a client for the server that sent it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,17 @@ __all__ = ["page_response", "wants_page"]
 
 
 def wants_page(request: Request) -> bool:
-    """Tell an ordinary request from one that asks for a WebSocket."""
+    """Whether this is an ordinary request, rather than a WebSocket handshake."""
     offers = ",".join(request.headers.get_all("Upgrade")).lower()
     return "websocket" not in offers and request.method in ("GET", "HEAD")
 
 
 def page_response(request: Request, handler: str) -> Response:
-    """Give the page at ``/`` and 404 elsewhere; no body for HEAD.
+    """Return the page for ``/``, and 404 for any other path; no body for HEAD.
 
     Args:
-        request: what the browser asks for.
-        handler: name of the server's handler; the page shows what fits it.
-
+        request: request of the browser.
+        handler: name of the server's handler, to which the page adapts.
     """
     if request.path.partition("?")[0] == "/":
         status, kind = HTTPStatus.OK, "text/html"
@@ -60,10 +59,9 @@ def page_response(request: Request, handler: str) -> Response:
 
 @functools.cache
 def load_page(kind: str) -> tuple[bytes, str]:
-    """Return the page for a kind of handler, and the content security policy that
-    fits it."""
+    """Return the page for a kind of handler, and its content security policy."""
     body = files(__package__).joinpath("page.html").read_bytes()
-    body = body.replace(b"\r\n", b"\n")  # browsers hash what they have normalised
+    body = body.replace(b"\r\n", b"\n")  # browsers normalize it before hashing
     body = body.replace(b'data-handler="echo"', b'data-handler="%b"' % kind.encode())
     policy = [
         "default-src 'none'",

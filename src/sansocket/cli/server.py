@@ -1,4 +1,4 @@
-"""One process that serves: the asyncio driver between sockets and a handler."""
+"""A single serving process: the asyncio driver between sockets and a handler."""
 
 from __future__ import annotations
 
@@ -38,17 +38,16 @@ def serve_here(
     ready: Callable[[], None],
     ending: Ending,
 ) -> None:
-    """Serve in this process until it is asked to stop.
+    """Serve in this process until it is told to stop.
 
     Args:
-        settings: what to do.
-        sockets: where to listen.
-        ready: called once clients are served.
-        ending: tells when to stop.
+        settings: settings of the server.
+        sockets: listening sockets.
+        ready: called once the server accepts clients.
+        ending: signals when to stop.
 
     Raises:
         CommandError: if the server cannot start.
-
     """
     context = load_certificate(settings.certfile, settings.keyfile)
     handler = load_handler(settings.handler)
@@ -59,11 +58,10 @@ def serve_here(
 
 
 def run_loop(main: Coroutine[Any, Any, None], loop: str) -> None:
-    """Run a coroutine on the event loop of this name.
+    """Run a coroutine on the named event loop.
 
     Raises:
         CommandError: if the loop is not installed.
-
     """
     if loop == "asyncio":
         asyncio.run(main)
@@ -73,24 +71,23 @@ def run_loop(main: Coroutine[Any, Any, None], loop: str) -> None:
     except ImportError:
         main.close()
         raise CommandError(
-            "--loop uvloop needs uvloop: pip install 'sansocket[uvloop]'"
+            "--loop uvloop requires uvloop: pip install 'sansocket[uvloop]'"
         ) from None
     uvloop.run(main)
 
 
 class HandlerError(Exception):
-    """A handler raised what is meant to end a program."""
+    """A handler raised an exception that is meant to end a program."""
 
 
 class Process:
     """The servers of this process, one for each socket.
 
     Args:
-        settings: what to do.
+        settings: settings of the server.
         handler: called with each connection.
-        context: TLS, or ``None``.
-        ending: tells when to stop.
-
+        context: TLS context, or ``None``.
+        ending: signals when to stop.
     """
 
     def __init__(
@@ -112,7 +109,7 @@ class Process:
     async def run(
         self, sockets: Sequence[socket.socket], ready: Callable[[], None]
     ) -> None:
-        """Serve until told to stop, then close all connections with 1001."""
+        """Serve until told to stop; then close all connections with code 1001."""
         asyncio.get_running_loop().set_exception_handler(report)
         stopping, insisted = asyncio.Event(), asyncio.Event()
         options = self.options()
@@ -123,15 +120,17 @@ class Process:
             ready()
             await stopping.wait()
         finally:
-            # Also if a task of the handler's ended the event loop.
+            # Needed even if a task of the handler ended the event loop.
             self.ending.limit(2 * self.settings.close_timeout + LAST)
             await self.stop(insisted)
 
     async def stop(self, insisted: asyncio.Event) -> None:
-        """Close all connections, and wait for handlers; cut off what is left when
-        somebody insists, or when it takes too long."""
+        """Close all connections and wait for handlers.
+
+        Cut off remaining connections if ``insisted`` is set, or after a timeout.
+        """
         for server in self.servers:
-            server.close(reason="server stops")
+            server.close(reason="server shutting down")
         ended = asyncio.gather(*(server.wait_closed() for server in self.servers))
         hurry = asyncio.ensure_future(insisted.wait())
         events: list[asyncio.Future[Any]] = [ended, hurry]
@@ -144,8 +143,11 @@ class Process:
             connection.transport.abort()
 
     async def handle(self, connection: ServerConnection) -> None:
-        """Run the handler. It fails for its connection alone: what would end the
-        program elsewhere, such as ``sys.exit()``, does not end this server."""
+        """Run the handler.
+
+        A failure affects only its connection: even ``sys.exit()`` does not end the
+        server.
+        """
         self.handled.add(connection)
         try:
             await self.handler(connection)
@@ -157,7 +159,7 @@ class Process:
             self.handled.discard(connection)
 
     def remaining(self) -> Remaining:
-        """What is still there; another thread may ask."""
+        """Return what the server is waiting for; safe to call from any thread."""
         connections, handled = self.connections.copy(), self.handled.copy()
         known = [address for address in connections.values() if address]
         return Remaining(
@@ -167,7 +169,7 @@ class Process:
         )
 
     def options(self) -> dict[str, Any]:
-        """Arguments of ``serve()``."""
+        """Return the arguments for ``serve()``."""
         settings = self.settings
         origins = settings.origins
         if origins is not None:
@@ -190,7 +192,7 @@ class Process:
         }
 
     def answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Give browsers the page; all else is for the handshake."""
+        """Send the page to browsers; leave other requests to the handshake."""
         if wants_page(request):
             return page_response(request, self.settings.handler)
         return None
@@ -199,7 +201,7 @@ class Process:
 def class_that_notes(
     connections: dict[ServerConnection, Any],
 ) -> type[ServerConnection]:
-    """Make a class of connections that are noted as long as they last."""
+    """Make a connection class that registers each connection while it exists."""
 
     class NotedConnection(ServerConnection):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -216,28 +218,28 @@ def class_that_notes(
 def log_response(
     connection: ServerConnection, request: Request, response: Response
 ) -> None:
-    """Say what was asked for, and how it was answered."""
+    """Log a request and the status of its response."""
     connection.logger.info(
         "%s %s: %d", request.method, request.path, response.status_code
     )
 
 
 def report(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-    """Log an error of the event loop: in one line if the network made it."""
+    """Log an error of the event loop, on one line if the network caused it."""
     exc = context.get("exception")
     if isinstance(exc, OSError):
         logger.warning("%s: %s", context.get("message"), exc)
-    elif not isinstance(exc, asyncio.CancelledError):  # TLS began when we ended
+    elif not isinstance(exc, asyncio.CancelledError):  # TLS began as we stopped
         loop.default_exception_handler(context)
 
 
 def load_certificate(
     certfile: Path | None, keyfile: Path | None
 ) -> ssl.SSLContext | None:
-    """Make the TLS context of a server, or None without a certificate."""
+    """Return the TLS context of a server; ``None`` without a certificate."""
     if certfile is None:
         return None
-    try:  # OpenSSL's error would not say which file it means
+    try:  # OpenSSL's error does not name the file
         for path in filter(None, (certfile, keyfile)):
             path.read_bytes()
     except OSError as exc:
@@ -249,6 +251,6 @@ def load_certificate(
     except (ssl.SSLError, ValueError) as exc:
         files = f"{certfile} and {keyfile}" if keyfile else str(certfile)
         raise CommandError(
-            f"no valid certificate with its private key in {files}"
+            f"no valid certificate with a matching private key in {files}"
         ) from exc
     return context

@@ -1,4 +1,4 @@
-"""The command ``sansocket serve``: its options, and which way to run."""
+"""The command ``sansocket serve``: its options, and the choice of how to run."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ if TYPE_CHECKING:
 
 __all__ = ["add_command"]
 
-# ``module:function``, both of them perhaps with dots.
+# ``module:function``; both parts may contain dots.
 OWN = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 
 DESCRIPTION = """\
-Run a WebSocket server. A browser gets a test page at the same address.
-Ctrl-C or SIGTERM stops it: connections are closed with 1001, and a second
-signal cuts off those that are left. So does SIGHUP, unless it is ignored.
+Run a WebSocket server. The same address serves a test page to browsers.
+
+Ctrl-C, SIGTERM and, unless it is ignored, SIGHUP stop the server: it closes all
+connections with code 1001. A second signal cuts off the remaining ones.
 """
 EPILOG = """\
 handlers:
-  echo             sends every message back
-  broadcast        a chat room: what one says goes to all, in the same order for
-                   everyone. ws://.../?name=Anna chooses a name.
-  module:function  a coroutine function of your own, which is called with each
-                   connection; modules of the current folder are found
+  echo             send every message back
+  broadcast        a chat room: everyone gets every message, in the same order.
+                   To choose a name, connect to ws://.../?name=Anna
+  module:function  your own coroutine function, called with each connection; the
+                   current directory is searched for the module
 
 examples:
   sansocket serve
@@ -54,16 +55,16 @@ exit status:
   1  the server could not start
   2  wrong usage
 
-The addresses go to standard output, one a line and each the first word of its line;
-everything else goes to standard error.
+The server prints its addresses on standard output: one per line, as the first word
+of the line. Everything else goes to standard error.
 """
 
 
 def add_command(commands: Any) -> argparse.ArgumentParser:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "serve",
-        help="run a server: an echo, a chat room, or a handler of your own",
+        help="run a server: an echo server, a chat room, or your own handler",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -83,7 +84,7 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
 
 
 def parse_handler(text: str) -> str:
-    """Read the name of a handler; whether it exists is found out later."""
+    """Parse the name of a handler, without checking that it exists."""
     if text in BUILTIN or OWN.fullmatch(text):
         return text
     raise argparse.ArgumentTypeError(
@@ -92,73 +93,78 @@ def parse_handler(text: str) -> str:
 
 
 def add_network_options(group: Any) -> None:
-    """Add the options that say where to listen."""
+    """Add the options about where to listen."""
     group.add_argument(
         "--host",
         default="127.0.0.1",
         help="address or name to listen on (default: %(default)s); "
-        "localhost takes IPv4 and IPv6",
+        "localhost means both IPv4 and IPv6",
     )
     group.add_argument(
         "--port",
         type=parse_port,
         default=8765,
-        help="port; 0 picks a free one (default: %(default)s)",
+        help="port; 0 chooses a free one (default: %(default)s)",
     )
     group.add_argument(
         "--uds",
         type=Path,
         metavar="PATH",
-        help="listen on a Unix socket at this path instead",
+        help="listen on a Unix socket at this path instead of a port",
     )
     group.add_argument(
-        "--certfile", type=Path, metavar="FILE", help="certificate chain (PEM): use TLS"
+        "--certfile",
+        type=Path,
+        metavar="FILE",
+        help="use TLS with this certificate chain (PEM)",
     )
     group.add_argument(
         "--keyfile",
         type=Path,
         metavar="FILE",
-        help="private key (PEM), if it is not in the certificate's file",
+        help="private key (PEM), unless --certfile contains it",
     )
 
 
 def add_protocol_options(group: Any) -> None:
-    """Add the options that say how to talk."""
+    """Add the options about the protocol."""
     group.add_argument(
         "--origin",
         action="append",
         dest="origins",
         metavar="ORIGIN",
-        help="accept browsers only from this site, such as https://example.com; "
-        "repeatable; none stands for clients that name no site (default: accept all)",
+        help="accept only browsers that come from this site, such as "
+        "https://example.com; none means clients that send no Origin header; may be "
+        "repeated (default: accept all)",
     )
     group.add_argument(
         "--subprotocol",
         action="append",
         dest="subprotocols",
         metavar="NAME",
-        help="support this subprotocol; repeatable, the most wanted first",
+        help="support this subprotocol; may be repeated, in order of preference",
     )
     group.add_argument(
         "--no-compression",
         dest="compression",
         action="store_false",
-        help="do not agree on permessage-deflate",
+        help="do not accept permessage-deflate",
     )
     group.add_argument(
         "--max-size",
         type=parse_size,
         default="1M",
         metavar="SIZE",
-        help="largest message in bytes, such as 64K or 16M; none for no limit "
-        "(default: %(default)s)",
+        help="maximum size of a message in bytes, such as 64K or 16M, or none for no "
+        "limit (default: %(default)s)",
     )
     group.add_argument(
         "--max-fragments",
         type=parse_limit,
         default="4096",
         metavar="N",
-        help="most frames of one message; none for no limit (default: %(default)s)",
+        help="maximum number of frames in a message, or none for no limit "
+        "(default: %(default)s)",
     )
     add_timeouts(group)
 
@@ -166,12 +172,12 @@ def add_protocol_options(group: Any) -> None:
 def add_timeouts(group: Any) -> None:
     """Add the options about time."""
     timeouts = [
-        ("open", "time for a client to complete its request"),
+        ("open", "how long a client may take to send its request"),
         (
             "close",
-            "time for a client to leave before it is cut off; when the server stops, "
-            "handlers get it once more. Whatever has not ended 2 seconds after that "
-            "is abandoned",
+            "how long to wait for a client to close its connection before cutting it "
+            "off. When the server stops, handlers get the same time once more; "
+            "anything that is still running 2 seconds later is abandoned",
         ),
     ]
     for name, text in timeouts:
@@ -185,9 +191,13 @@ def add_timeouts(group: Any) -> None:
     pings = [
         (
             "interval",
-            "time between pings that keep a connection alive, or none",
+            "time between keepalive pings, or none to send no pings",
         ),
-        ("timeout", "seconds for anything to come after such a ping, or none"),
+        (
+            "timeout",
+            "how long to wait for any data after a keepalive ping before failing the "
+            "connection, or none for no limit",
+        ),
     ]
     for name, text in pings:
         group.add_argument(
@@ -200,35 +210,34 @@ def add_timeouts(group: Any) -> None:
 
 
 def add_process_options(group: Any) -> None:
-    """Add the options that say in what processes to run."""
+    """Add the options about processes."""
     group.add_argument(
         "--workers",
         type=parse_count,
         default=1,
         metavar="N",
-        help="processes that share the address; one that dies is replaced "
-        "(default: %(default)s)",
+        help="number of processes that share the address; a process that dies is "
+        "replaced (default: %(default)s)",
     )
     group.add_argument(
         "--reload",
         action="store_true",
-        help="restart when a Python file in the folder of the module changes; "
-        "needs sansocket[cli]",
+        help="restart when a Python file in the module's directory changes; requires "
+        "sansocket[cli]",
     )
     group.add_argument(
         "--loop",
         choices=("asyncio", "uvloop"),
         default="asyncio",
-        help="event loop; uvloop needs sansocket[uvloop] (default: %(default)s)",
+        help="event loop; uvloop requires sansocket[uvloop] (default: %(default)s)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until a signal comes.
+    """Serve until a signal arrives.
 
     Raises:
         CommandError: if the server cannot start.
-
     """
     if reason := wrong_usage(options):
         options.command.error(reason)
@@ -265,24 +274,24 @@ def run(options: argparse.Namespace) -> int:
 
 
 def wrong_usage(options: argparse.Namespace) -> str | None:
-    """What is wrong with how options are combined."""
+    """Explain what is wrong with a combination of options; ``None`` if nothing is."""
     own = options.handler not in BUILTIN
     if options.keyfile and not options.certfile:
-        return "--keyfile needs --certfile"
+        return "--keyfile requires --certfile"
     if options.reload and not own:
-        return "--reload needs a handler of your own, as module:function"
+        return "--reload requires your own handler, given as module:function"
     if options.workers > 1 and options.handler == "broadcast":
-        return "broadcast keeps its room in one process: --workers must be 1"
+        return "broadcast runs in a single process: --workers must be 1"
     return None
 
 
 def announce(addresses: Sequence[str], title: str) -> None:
-    """Print the URLs, each with the one of its page."""
+    """Print the URLs, each followed by that of its page."""
     width = max(map(len, addresses)) + 4  # the longest: "http" for "ws", and a gap
     lines: list[str] = []
     for address in addresses:
         lines.append(f"{address:{width}}{title}")
         if address.startswith("ws"):
             page = "http" + address.removeprefix("ws")
-            lines.append(f"{page:{width}}test page (Ctrl-C stops)")
+            lines.append(f"{page:{width}}test page (press Ctrl-C to stop)")
     say("\n".join(lines))

@@ -1,4 +1,4 @@
-"""What the command line decides for a server."""
+"""Settings of a server, as chosen on the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BUILTIN", "Settings"]
 
-# Handlers that come with the command, and how they are called when announced.
+# Built-in handlers, and their names in the startup message.
 BUILTIN = {"echo": "echo server", "broadcast": "chat room"}
 
 
@@ -18,7 +18,7 @@ BUILTIN = {"echo": "echo server", "broadcast": "chat room"}
 class Settings:
     """Settings of ``sansocket serve``; sizes in bytes, times in seconds.
 
-    They go to each worker as they are, so they hold nothing but plain values.
+    They are sent to each worker, so they contain only plain values.
     """
 
     handler: str
@@ -43,5 +43,5 @@ class Settings:
 
     @property
     def title(self) -> str:
-        """What the server is."""
+        """The name of the server for the startup message."""
         return BUILTIN.get(self.handler, self.handler)

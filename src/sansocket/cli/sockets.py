@@ -1,4 +1,4 @@
-"""The sockets that a server listens on, made before any process serves them."""
+"""The sockets that a server listens on, made before any process uses them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKLOG", "Listeners"]
 
-LOCK_TIMEOUT = 1.0  # seconds for other servers to make or remove their sockets
+LOCK_TIMEOUT = 1.0  # seconds to wait while other servers make or remove sockets
 BACKLOG = 1024  # connections that may wait to be accepted
 NO_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 LOOPBACK = ("127.0.0.1", "::1")
@@ -33,21 +33,21 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Listeners:
-    """Listening sockets, for each worker its own.
+    """Listening sockets, one set for each worker.
 
-    They stay open here while workers come and go: a client that connects meanwhile
-    waits, and is not refused. Linux shares connections evenly between sockets with
-    the same address; elsewhere, and on a Unix socket, all workers have the same one.
-    Where they have their own, ``retire()`` leaves clients to the other workers.
+    They stay open here while workers come and go, so a client that connects in
+    between waits instead of being refused. Linux distributes connections evenly over
+    sockets with the same address. On other systems, and with a Unix socket, all
+    workers share one socket. Where each has its own, ``retire()`` directs clients to
+    the other workers.
 
     Raises:
         CommandError: if the address cannot be used.
-
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        # The Unix socket that we made, and what tells it from others at its path.
+        # The Unix socket that we made, and the identity of its file.
         self.path: Path | None = None
         self.identity: tuple[int, ...] | None = None
         self.shared = sys.platform != "linux" or settings.uds is not None
@@ -79,23 +79,25 @@ class Listeners:
         self.close()
 
     def of_worker(self, number: int) -> list[socket.socket]:
-        """The sockets of one worker, by its number from 0."""
+        """Return the sockets of one worker; numbers begin at 0."""
         return self.sets[number % len(self.sets)]
 
     def retire(self, number: int) -> None:
-        """Let no client wait for a worker that may not come soon: its sockets listen
-        only once it does so itself."""
+        """Direct clients away from a worker that may not start soon.
+
+        Its sockets do not listen until the worker makes them.
+        """
         if len(self.sets) == 1:
             return
         sockets = self.of_worker(number)
         for index, old in enumerate(sockets):
-            # Where there can be no other socket, this one goes on.
+            # If no other socket can be made, keep this one.
             with contextlib.suppress(OSError):
                 sockets[index] = bound_like(old)
                 old.close()
 
     def addresses(self) -> list[str]:
-        """The URLs that clients on this machine can use."""
+        """Return the URLs for clients on this machine."""
         if self.settings.uds is not None:
             return [f"unix:{self.settings.uds}"]
         scheme = "wss" if self.settings.certfile else "ws"
@@ -106,13 +108,13 @@ class Listeners:
         ]
 
     def close(self) -> None:
-        """Accept no more connections; remove the Unix socket."""
+        """Stop accepting connections, and remove the Unix socket."""
         self.remove_path()
         for sock in (sock for sockets in self.sets for sock in sockets):
             sock.close()
 
     def remove_path(self) -> None:
-        """Remove the Unix socket, unless another server has taken its path over."""
+        """Remove the Unix socket, unless another server has taken over its path."""
         if self.path is None:
             return
         with contextlib.suppress(OSError), locked(self.path.parent):  # it may be gone
@@ -122,15 +124,17 @@ class Listeners:
     # --- inside
 
     def listen(self, host: str, port: int) -> None:
-        """Listen on all addresses of a host; those of the first worker choose the
-        port, if it is 0."""
+        """Listen on all addresses of a host.
+
+        If the port is 0, the first socket chooses it.
+        """
         workers = 1 if self.shared else self.settings.workers
         self.sets = [[] for _ in range(workers)]
         for family, address in addresses_of(host):
             try:
                 port = self.listen_on(family, address, port)
             except OSError as exc:  # noqa: PERF203 - few, and each may fail by itself
-                # Not every machine has the second address of localhost.
+                # Some machines lack the second address of localhost.
                 second = (host, address) == ("localhost", "::1")
                 if not second or exc.errno not in NO_ADDRESS:
                     raise
@@ -149,21 +153,20 @@ class Listeners:
         return port
 
     def listen_at(self, path: Path) -> socket.socket:
-        """Listen on a Unix socket; one that a dead server left is removed.
+        """Listen on a Unix socket, replacing one that a dead server left behind.
 
         Raises:
-            PathTaken: there is something else.
-
+            PathTaken: if the path is in use by something else.
         """
         if not hasattr(socket, "AF_UNIX"):
-            raise ValueError("this system has no Unix sockets")
+            raise ValueError("this system does not support Unix sockets")
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with locked(path.parent):
                 if is_abandoned(path):
                     path.unlink()
                 sock.bind(str(path))
-                # The handler's module may change the current folder.
+                # The handler's module may change the current directory.
                 self.path, self.identity = path.absolute(), identity_of(path)
                 sock.listen(BACKLOG)
         except BaseException:
@@ -173,7 +176,7 @@ class Listeners:
 
 
 def addresses_of(host: str) -> list[tuple[socket.AddressFamily, str]]:
-    """The addresses of a host, each with its family; ``localhost`` has both."""
+    """Return the addresses of a host with their families; ``localhost`` has both."""
     names = LOOPBACK if host == "localhost" else (host,)
     found: dict[tuple[socket.AddressFamily, str], None] = {}  # in order
     for name in names:
@@ -185,11 +188,10 @@ def addresses_of(host: str) -> list[tuple[socket.AddressFamily, str]]:
 
 
 def bound_like(sock: socket.socket) -> socket.socket:
-    """Make a socket that is bound to the address of this one as well.
+    """Make another socket that is bound to the same address.
 
     Raises:
-        OSError: if the system gives us none.
-
+        OSError: if the system cannot.
     """
     options = [(socket.SOL_SOCKET, socket.SO_REUSEADDR)]
     options.append((socket.SOL_SOCKET, socket.SO_REUSEPORT))
@@ -205,15 +207,14 @@ def bound_like(sock: socket.socket) -> socket.socket:
 
 
 class PathTaken(OSError):
-    """There is something at the path of a Unix socket; the text is for the user."""
+    """The path of a Unix socket is in use; the text is for the user."""
 
 
 def is_abandoned(path: Path) -> bool:
-    """Whether there is a socket at which nobody listens.
+    """Whether there is a socket on which nobody listens.
 
     Raises:
-        PathTaken: there is something else.
-
+        PathTaken: if the path is in use by something else.
     """
     try:
         mode = path.lstat().st_mode
@@ -227,21 +228,20 @@ def is_abandoned(path: Path) -> bool:
             probe.connect(str(path))
         except ConnectionRefusedError:
             return True
-        except FileNotFoundError:  # it has just gone
+        except FileNotFoundError:  # it has just disappeared
             return False
         except BlockingIOError:
             pass
-    raise PathTaken("Address already in use by a server that is running")
+    raise PathTaken("Address already in use by a running server")
 
 
 def identity_of(path: Path) -> tuple[int, ...]:
-    """What tells the file at a path from others that are there later.
+    """Identify the file at a path, to tell it from later files at the same path.
 
-    The number of an inode may be given to the next file.
+    The inode number alone is not enough: it may be reused for the next file.
 
     Raises:
-        FileNotFoundError: if there is none.
-
+        FileNotFoundError: if there is no file.
     """
     status = path.lstat()
     return status.st_dev, status.st_ino, status.st_mtime_ns
@@ -249,19 +249,21 @@ def identity_of(path: Path) -> tuple[int, ...]:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other servers from changing sockets in a folder meanwhile, if possible:
-    two that start at once might find the same dead socket, or each other's socket
-    before anybody listens there."""
+    """Keep other servers from changing sockets in a directory meanwhile, if possible.
+
+    Two that start at once might find the same dead socket, or each other's socket
+    before anybody listens on it.
+    """
     import fcntl
 
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # one may use what is in a folder that one may not read
+    except OSError:  # files can be used in a directory that cannot be read
         yield
         return
     try:
         deadline = time.monotonic() + LOCK_TIMEOUT
-        while time.monotonic() < deadline:  # somebody else may hold it for ever
+        while time.monotonic() < deadline:  # somebody else may hold it forever
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break

@@ -1,7 +1,7 @@
-"""Several processes that serve, and restarts when the code changes.
+"""Several worker processes, and restarts when the code changes.
 
-This process holds the listening sockets and none of the code of the user, so each
-worker starts afresh, and no client is refused while one is replaced.
+This process holds the listening sockets and does not load the user's code. So each
+worker starts from scratch, and no client is refused while one is replaced.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ __all__ = ["GRACE", "supervise"]
 
 logger = logging.getLogger("sansocket.serve")
 
-# Seconds until a worker is replaced that died: at once, then later each time.
+# Seconds until a dead worker is replaced: at once, then with increasing delays.
 DELAYS = (0, 0.5, 1, 2, 4, 8, 16, 30)
-STEADY = 10.0  # seconds; after a life as long as that, delays begin again
-GRACE = 5.0  # seconds beyond what workers allow themselves to stop
-ANSWER = 0.5  # seconds for workers to say who they wait for
+STEADY = 10.0  # seconds; a worker that lived this long resets the delays
+GRACE = 5.0  # seconds beyond the time that workers allow themselves to stop
+ANSWER = 0.5  # seconds for workers to report what they are waiting for
 
 
 def supervise(
@@ -42,17 +42,16 @@ def supervise(
     announce: Callable[[], None],
     ending: Ending,
 ) -> None:
-    """Run workers until asked to stop.
+    """Run workers until told to stop.
 
     Args:
-        settings: what to do.
-        listeners: where to listen.
-        announce: called once workers serve.
-        ending: tells when to stop.
+        settings: settings of the server.
+        listeners: listening sockets.
+        announce: called once the workers serve.
+        ending: signals when to stop.
 
     Raises:
-        CommandError: if they cannot start.
-
+        CommandError: if the workers cannot start.
     """
     if settings.reload:
         require_watchfiles()
@@ -61,25 +60,24 @@ def supervise(
 
 
 def require_watchfiles() -> None:
-    """Check that the extra is installed.
+    """Check that ``watchfiles`` is installed.
 
     Raises:
-        CommandError: if not.
-
+        CommandError: if it is not.
     """
     try:
-        import watchfiles  # noqa: F401 - only whether it is there
+        import watchfiles  # noqa: F401 - checks only that it exists
     except ImportError:
         raise CommandError(
-            "--reload needs watchfiles: pip install 'sansocket[cli]'"
+            "--reload requires watchfiles: pip install 'sansocket[cli]'"
         ) from None
 
 
 class Supervisor:
     """Starts workers, replaces those that die, and stops them all.
 
-    Each has a place, with a task that sees to it that somebody serves there.
-    Arguments are those of ``supervise()``.
+    Each worker has a place, and each place a task that keeps it occupied. The
+    arguments are those of ``supervise()``.
     """
 
     def __init__(
@@ -94,18 +92,17 @@ class Supervisor:
         self.announce = announce
         self.ending = ending
         self.announced = False
-        # Whether any worker was ready, ever and since the code changed.
+        # Whether any worker has been ready: ever, and since the code changed.
         self.served = self.serves = False
         self.starting: set[int] = set()  # places whose first worker has not begun
         self.workers: set[Worker] = set()
         self.ready: set[Worker] = set()
 
     async def run(self) -> None:
-        """Run until asked to stop.
+        """Run until told to stop.
 
         Raises:
-            CommandError: if workers cannot start.
-
+            CommandError: if the workers cannot start.
         """
         self.asked, self.hurried = asyncio.Event(), asyncio.Event()
         self.ending.attach(self.asked.set, self.hurry)
@@ -114,18 +111,17 @@ class Supervisor:
             await self.generation(asked)
 
     def hurry(self) -> None:
-        """Let workers cut off what they wait for."""
+        """Make workers cut off what they are waiting for."""
         self.asked.set()
         self.hurried.set()
         for worker in self.workers:
             worker.tell(HURRY)
 
     async def generation(self, asked: asyncio.Future[Any]) -> None:
-        """Let workers serve until asked to stop, or until the code changes.
+        """Let workers serve until told to stop, or until the code changes.
 
         Raises:
-            CommandError: if none of them can serve.
-
+            CommandError: if none of the workers can serve.
         """
         changed = self.spawn(self.next_change()) if self.settings.reload else None
         self.serves = False
@@ -161,9 +157,7 @@ class Supervisor:
         """Keep a worker at a place, however often it dies.
 
         Raises:
-            CommandError: if it cannot serve, and no other could since the code
-                changed.
-
+            CommandError: if it cannot serve, and no other has since the code changed.
         """
         clock = asyncio.get_running_loop().time
         failures = 0
@@ -176,16 +170,15 @@ class Supervisor:
             if delay and self.ready:
                 self.listeners.retire(number)
             when = f" in {delay:g} s" if delay else ""
-            logger.warning("%s; another one starts%s", problem, when)
+            logger.warning("%s; starting a replacement%s", problem, when)
             self.begun(number)
             await asyncio.sleep(delay)
 
     async def live(self, number: int) -> str:
-        """Let a worker serve until it ends; tell what happened.
+        """Let a worker serve until it ends; return what happened.
 
         Raises:
-            CommandError: as ``keep()``.
-
+            CommandError: as for ``keep()``.
         """
         try:
             worker = Worker(self.settings, self.listeners.of_worker(number))
@@ -214,7 +207,7 @@ class Supervisor:
         return fate
 
     def begun(self, number: int) -> None:
-        """Tell users where to connect once each place has had its worker."""
+        """Print the addresses once every place has had its first worker."""
         self.starting.discard(number)
         if not self.announced and self.served and not self.starting:
             self.announced = True
@@ -223,7 +216,7 @@ class Supervisor:
     # --- the end
 
     async def stop(self) -> None:
-        """Stop all workers, and wait for them; those that hang are killed."""
+        """Stop all workers and wait for them; kill those that hang."""
         for worker in self.workers:
             worker.tell(STOP)
         ended = asyncio.gather(*(worker.ended for worker in self.workers))
@@ -242,7 +235,7 @@ class Supervisor:
         self.ready.clear()
 
     async def say_who_remains(self) -> None:
-        """Ask all workers for whom they wait, and tell."""
+        """Ask all workers what they are waiting for, and log it."""
         asked = [worker for worker in self.workers if not worker.ended.done()]
         for worker in asked:
             worker.tell(WHO)
@@ -263,13 +256,13 @@ class Supervisor:
         folder = folder_of(self.settings.handler)
         try:
             changes = await anext(awatch(folder, watch_filter=PythonFilter()))
-        except OSError as exc:  # such as the system's limit of watched files
+        except OSError as exc:  # the system limits watched files, for instance
             raise CommandError(f"cannot watch {folder}: {exc}") from exc
         return Path(min(path for _, path in changes))
 
 
 async def first_of(*events: asyncio.Future[Any], timeout: float | None = None) -> bool:
-    """Wait for the first of some events; tell whether there was one in time."""
+    """Wait for the first of some events; return whether it occurred in time."""
     done, _ = await asyncio.wait(
         events, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
     )
@@ -277,7 +270,7 @@ async def first_of(*events: asyncio.Future[Any], timeout: float | None = None) -
 
 
 def folder_of(handler: str) -> Path:
-    """The folder in which the module of a handler is found; else the current one."""
+    """Return the directory of a handler's module, or else the current directory."""
     top = handler.partition(":")[0].partition(".")[0]
     found = PathFinder.find_spec(top, [str(Path.cwd()), *sys.path])
     if found is None or found.origin is None:

@@ -1,7 +1,8 @@
-"""Where lines come from, and where messages go: a pipe, a terminal, or a prompt.
+"""Source of lines and destination of messages: a pipe, a terminal, or a prompt.
 
-At a terminal nothing of the peer's is shown that could change its state, or pass for
-a line of ours: control characters are escaped and further lines are indented.
+In a terminal, text of the peer can neither change the state of the terminal nor pass
+for a line of ours: control characters are escaped, and all lines of a message but the
+first are indented.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ __all__ = ["Pipe", "Prompt", "Terminal", "choose"]
 READ_SIZE = 65536
 SHOWN_TEXT = 10_000  # characters of a message that a terminal shows
 SHOWN_BYTES = 512
-# Seconds from one print above the prompt to the next. Each takes the terminal away
-# from the prompt for a moment, in which a key such as Ctrl-D would be lost.
+# Seconds between prints above the prompt. Each takes the terminal away from the prompt
+# for a moment, in which a key such as Ctrl-D would be lost.
 PAUSE = 0.05
 
 
 def choose(quiet: bool, history: bool) -> Pipe:
-    """What fits standard input and output, and what is installed."""
-    if sys.stdin is None:  # closed, as services may have it; this opens it again
+    """Choose by standard input and output, and by what is installed."""
+    if sys.stdin is None:  # closed, as in some services; this opens it again
         sys.stdin = open(os.devnull)  # noqa: SIM115 - for as long as we run
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as we run
@@ -50,19 +51,18 @@ def choose(quiet: bool, history: bool) -> Pipe:
         return Prompt(quiet, history)
     except ImportError:
         terminal = Terminal(quiet)
-        terminal.tell("pip install 'sansocket[cli]' gives colours and editing")
+        terminal.tell("pip install 'sansocket[cli]' adds colors and line editing")
         return terminal
 
 
 class Pipe:
-    """Lines from standard input as they are; messages to standard output.
+    """Lines from standard input, unchanged; messages to standard output.
 
     Args:
-        quiet: whether to say nothing about the connection.
+        quiet: whether to report nothing about the connection.
 
     Attributes:
-        interactive: whether a person types: then lines may be commands.
-
+        interactive: whether a person types, so that lines may be commands.
     """
 
     interactive = False
@@ -70,17 +70,17 @@ class Pipe:
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self.wake, self.woken = socket.socketpair()
-        # What is not UTF-8 in the locale must not end the program.
+        # Text that the locale cannot encode must not end the program.
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
-        """Take the terminal, if this is one."""
+        """Take over the terminal, if this is one."""
         yield
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """The lines of standard input, without their ends."""
-        begun: list[bytes] = []  # pieces of a line whose end has not come
+        """Yield the lines of standard input, without line ends."""
+        begun: list[bytes] = []  # pieces of an incomplete line
         async for data in self.data():
             if b"\n" not in data:
                 begun.append(data)
@@ -93,11 +93,10 @@ class Pipe:
             yield last
 
     async def data(self) -> AsyncIterator[bytes]:
-        """What comes from standard input, in pieces.
+        """Yield pieces of standard input as they arrive.
 
         Raises:
-            OSError: it cannot be read.
-
+            OSError: if standard input cannot be read.
         """
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[bytes | OSError] = asyncio.Queue()
@@ -118,20 +117,24 @@ class Pipe:
             yield piece
 
     def finish(self) -> bool:
-        """Take what has been written to standard input so far for all of it; tell
-        whether that is possible."""
+        """End the input after the part that is available now.
+
+        Returns:
+            Whether that is possible.
+        """
         if self.interactive or sys.platform == "win32":
             return False
         self.wake.send(b"-")
         return True
 
     def read_piece(self) -> bytes | OSError:
-        """Wait for something from standard input; nothing at its end.
+        """Wait for a piece of standard input; it is empty at the end.
 
-        Not by ``sys.stdin``, whose lock the thread would hold when the program ends.
+        This avoids ``sys.stdin``, whose lock the thread would hold when the program
+        ends.
         """
         try:
-            # On Windows, only sockets can be waited for.
+            # On Windows, select() supports only sockets.
             if sys.platform != "win32":  # pragma: no branch - not there
                 woken = self.woken.fileno()
                 ready, _, _ = select.select([0, woken], [], [])
@@ -139,7 +142,7 @@ class Pipe:
                     return b""
             return os.read(0, READ_SIZE)
         except OSError as exc:
-            # A terminal that is gone is one that has ended.
+            # If the terminal is gone, so is its input.
             return b"" if self.interactive else exc
 
     def receive(self, message: Data) -> None:
@@ -150,19 +153,19 @@ class Pipe:
             print(message if isinstance(message, str) else message.hex(), flush=True)
 
     def status(self, text: str) -> None:
-        """Say something about the connection."""
+        """Report something about the connection."""
         if not self.quiet:
             self.tell(text)
 
     def tell(self, text: str) -> None:
-        """Say something to the user."""
-        if sys.stderr is not None:  # print() would take standard output
+        """Tell the user something."""
+        if sys.stderr is not None:  # print() would use standard output
             with contextlib.suppress(OSError):
                 print(text, file=sys.stderr, flush=True)
 
 
 class Terminal(Pipe):
-    """A person without the extra: the terminal itself edits the line."""
+    """A person, without the extra: the terminal itself provides line editing."""
 
     interactive = True
 
@@ -175,15 +178,14 @@ class Terminal(Pipe):
 
 
 class Prompt(Terminal):
-    """A prompt with colours, editing and history, above which messages appear.
+    """A prompt with colors, editing and history; messages appear above it.
 
     Args:
-        quiet: whether to say nothing about the connection.
-        history: whether to keep the lines for the next time.
+        quiet: whether to report nothing about the connection.
+        history: whether to save the lines for the next session.
 
     Raises:
         ImportError: if the extra is not installed.
-
     """
 
     def __init__(self, quiet: bool, history: bool) -> None:
@@ -209,7 +211,7 @@ class Prompt(Terminal):
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
-        """Let what is logged appear above the prompt."""
+        """Make log lines appear above the prompt."""
         try:
             with self.toolkit.patch_stdout.patch_stdout():
                 log_to_standard_error()
@@ -219,13 +221,13 @@ class Prompt(Terminal):
             log_to_standard_error()
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """The lines that are typed."""
+        """Yield the lines that the user types."""
         while True:
             try:
                 line = await self.session.prompt_async("> ", handle_sigint=False)
             except KeyboardInterrupt:
                 if self.session.default_buffer.text:
-                    continue  # it drops the line
+                    continue  # discard the line
                 return
             except EOFError:
                 return
@@ -241,18 +243,18 @@ class Prompt(Terminal):
         self.print([(kind, "< "), *parts])
 
     def tell(self, text: str) -> None:
-        """Say something to the user."""
+        """Tell the user something."""
         self.print([("class:status", text)])
 
     def print(self, parts: list[tuple[str, str]]) -> None:
-        """Print above the prompt, soon."""
+        """Print above the prompt, after a short delay."""
         self.unprinted += [*parts, ("", "\n")]
         if self.timer is None:
             loop = asyncio.get_running_loop()
             self.timer = loop.call_later(PAUSE, self.flush)
 
     def flush(self) -> None:
-        """Print what is to be printed."""
+        """Print everything that is waiting to be printed."""
         self.timer = None
         text = self.toolkit.formatted_text.FormattedText(self.unprinted)
         self.unprinted = []
@@ -260,15 +262,17 @@ class Prompt(Terminal):
 
 
 def log_to_standard_error() -> None:
-    """Let the log go to what is standard error now."""
+    """Direct the log to the current standard error."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.setStream(sys.stderr)
 
 
 def pieces_of(message: Data) -> list[tuple[bool, str]]:
-    """A message as a terminal may show it, in pieces: whether one stands for what
-    may not be shown, and its text."""
+    """Return a message as pieces that are safe for a terminal.
+
+    Each piece is a pair: whether it stands for something not shown, and its text.
+    """
     if not isinstance(message, str):
         return [(False, message[:SHOWN_BYTES].hex(" ")), *rest(message, SHOWN_BYTES)]
     pieces = [
@@ -280,25 +284,25 @@ def pieces_of(message: Data) -> list[tuple[bool, str]]:
 
 
 def rest(message: Data, limit: int) -> list[tuple[bool, str]]:
-    """What stands for the part of a message that is not shown."""
+    """Return the piece that stands for the omitted part of a message."""
     if len(message) <= limit:
         return []
     unit = "characters" if isinstance(message, str) else "bytes"
-    return [(True, f" ... {len(message)} {unit} in all")]
+    return [(True, f" ... {len(message)} {unit} in total")]
 
 
 def is_harmless(one: str) -> bool:
-    """Whether a terminal may get this character."""
+    """Whether a character is safe for a terminal."""
     return one == "\n" or printable(one) == one
 
 
 def shown(message: Data) -> str:
-    """A message as a terminal may show it."""
+    """Return a message in a form that is safe for a terminal."""
     return "".join(text for _, text in pieces_of(message))
 
 
 def history_file() -> Path | None:
-    """The file of the history, for its owner alone; None if it cannot be made."""
+    """Return the history file, readable by its owner only; ``None`` on failure."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     path = Path(state).expanduser() / "sansocket" / "history"
     try:

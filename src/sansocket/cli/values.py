@@ -1,4 +1,4 @@
-"""Reading the values of options, and the errors that end a command."""
+"""Parsing of option values, and the error that ends a command."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ __all__ = [
 
 UNITS = {"": 0, "K": 10, "M": 20, "G": 30}  # powers of two
 DAY = 86400
-# RFC 9110, sections 5.1 and 5.5: what a name and a value are made of.
+# RFC 9110, sections 5.1 and 5.5: the characters of a name and of a value.
 HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
 
 
 class CommandError(Exception):
-    """The command cannot do its work; the text is for the user."""
+    """The command failed; the text is for the user."""
 
 
 def say(text: str) -> None:
-    """Print on standard output; if nobody reads that any more, it does not matter."""
+    """Print to standard output; ignore that its reader may be gone."""
     try:
         print(text, flush=True)
     except OSError:
@@ -42,52 +42,51 @@ def say(text: str) -> None:
 
 
 def drop_output() -> None:
-    """Let nothing go to standard output any more, not even what waits in its buffer."""
+    """Discard everything written to standard output, including its buffer."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parse_size(text: str) -> int | None:
-    """Read a number of bytes such as ``65536``, ``64K``, ``16M`` or ``none``.
+    """Parse a number of bytes such as ``65536``, ``64K``, ``16M`` or ``none``.
 
     Raises:
-        argparse.ArgumentTypeError: if the text is something else.
-
+        argparse.ArgumentTypeError: if the text is anything else.
     """
     if text.lower() == "none":
         return None
     found = re.fullmatch(r"([0-9]{1,18})([KMG]?)(?:i?B)?", text, re.IGNORECASE)
     if found is None or int(found[1]) == 0:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a size: give bytes, or a number with K, M or G, or none"
+            f"{text!r} is not a size: give a number, optionally with K, M or G, or none"
         )
     return int(found[1]) << UNITS[found[2].upper()]
 
 
 def parse_port(text: str) -> int:
-    """Read a port number."""
+    """Parse a port number."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: give 0 to 65535")
     return int(text)
 
 
 def parse_seconds(text: str) -> float:
-    """Read a duration in seconds, which must not be 0."""
+    """Parse a duration in seconds, which must not be 0."""
     seconds = parse_float(text)
     if not 0 < seconds <= DAY:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a time: give seconds, more than 0, at most {DAY}"
+            f"{text!r} is not a time: give seconds, more than 0 and at most {DAY}"
         )
     return seconds
 
 
 def parse_interval(text: str) -> float | None:
-    """Read a duration in seconds, which must not be 0, or ``none`` for never."""
+    """Parse a duration in seconds, which must not be 0, or ``none`` for never."""
     return None if text.lower() == "none" else parse_seconds(text)
 
 
 def parse_timeout(text: str) -> float | None:
-    """Read a duration in seconds, or ``none`` for no end."""
+    """Parse a duration in seconds, or ``none`` for no limit."""
     if text.lower() == "none":
         return None
     seconds = parse_float(text)
@@ -99,7 +98,7 @@ def parse_timeout(text: str) -> float | None:
 
 
 def parse_float(text: str) -> float:
-    """Read a number; what is none gives NaN."""
+    """Parse a number; return NaN for anything else."""
     try:
         return float(text)
     except ValueError:
@@ -107,14 +106,14 @@ def parse_float(text: str) -> float:
 
 
 def parse_count(text: str) -> int:
-    """Read a number of things, at least one."""
+    """Parse a whole number, at least 1."""
     if not re.fullmatch(r"[0-9]{1,4}", text) or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 9999")
     return int(text)
 
 
 def parse_limit(text: str) -> int | None:
-    """Read a limit: a number, at least one, or ``none``."""
+    """Parse a limit: a whole number, at least 1, or ``none``."""
     if text.lower() == "none":
         return None
     if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
@@ -125,7 +124,7 @@ def parse_limit(text: str) -> int | None:
 
 
 def parse_header(text: str) -> tuple[str, str]:
-    """Read a header as ``NAME:VALUE``."""
+    """Parse a header given as ``NAME:VALUE``."""
     found = HEADER.fullmatch(text)
     if found is None or not found[2].isascii():
         raise argparse.ArgumentTypeError(f"{text!r} is not a header: give NAME:VALUE")

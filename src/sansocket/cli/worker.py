@@ -1,4 +1,4 @@
-"""A process that serves for a supervisor: how it is started, told and watched."""
+"""A worker process: how the supervisor starts, commands and watches it."""
 
 from __future__ import annotations
 
@@ -27,33 +27,32 @@ if TYPE_CHECKING:
 __all__ = ["Worker"]
 
 PROCESSES = multiprocessing.get_context("spawn")
-# What a worker is told. Its answers are pairs: READY and what is wrong, or nothing;
-# REMAINING and that.
+# Commands to a worker. It answers with pairs: READY and what is wrong ("" if nothing
+# is), or REMAINING and what it is waiting for.
 STOP, HURRY, WHO = "stop", "hurry", "who"
 READY, REMAINING = "ready", "remaining"
-# Those that a terminal sends to all its processes. They are for the supervisor alone.
+# A terminal sends these to all of its processes; only the supervisor handles them.
 OF_TERMINALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)
 ]
 
 
 class Worker:
-    """A process that serves, as its supervisor sees it.
+    """A worker process, from the supervisor's point of view.
 
     Args:
-        settings: what to do.
-        sockets: where to listen.
+        settings: settings of the server.
+        sockets: listening sockets.
 
     Attributes:
         process: the process.
-        begun: "" once it serves, or what it said is wrong; ``None`` if it ended before
-            it could say.
-        ended: its exit status, once it has one.
-        remaining: what it waits for, if it was asked and has answered.
+        begun: resolves to "" once it serves, to an error message if it cannot, or to
+            ``None`` if it ended without either.
+        ended: resolves to its exit status.
+        remaining: what it is waiting for, once it was asked and has answered.
 
     Raises:
-        OSError: if the system lets no process start.
-
+        OSError: if the system cannot start a process.
     """
 
     def __init__(self, settings: Settings, sockets: Sequence[socket.socket]) -> None:
@@ -63,7 +62,7 @@ class Worker:
         self.remaining: Remaining | None = None
         self.control, theirs = PROCESSES.Pipe()
         self.process = PROCESSES.Process(target=work, args=(settings, sockets, theirs))
-        # What is blocked here stays so in the new process until it is ready for it.
+        # The new process inherits the block, and lifts it once it handles the signals.
         signal.pthread_sigmask(signal.SIG_BLOCK, OF_TERMINALS)
         try:
             self.process.start()
@@ -81,19 +80,19 @@ class Worker:
         return f"worker {self.process.pid}"
 
     def fate(self) -> str:
-        """How it ended, in words."""
+        """Describe how the process ended."""
         status = self.ended.result()
         return f"signal {-status}" if status < 0 else f"status {status}"
 
     def tell(self, word: str) -> None:
-        """Tell it something; if it is gone, that does nothing."""
+        """Send it a command; do nothing if it is gone."""
         if word == WHO:
             self.remaining = None
         with contextlib.suppress(OSError):
             self.control.send(word)
 
     def hear(self) -> bool:
-        """Take what it says; tell whether it may say more."""
+        """Receive one answer; return whether more may follow."""
         try:
             kind, value = self.control.recv()
         except (EOFError, OSError):
@@ -106,7 +105,7 @@ class Worker:
         return True
 
     def collect(self) -> None:
-        """Take note of its end, and of its last words."""
+        """Record its exit status, and its last answers."""
         self.loop.remove_reader(self.watched)
         with contextlib.suppress(OSError):  # reset, if it left something unread
             while self.control.poll() and self.hear():
@@ -123,9 +122,9 @@ class Worker:
 
 
 def descriptor_of(process: Any) -> int:
-    """A file descriptor that is readable once a process has ended.
+    """Return a file descriptor that becomes readable once a process has ended.
 
-    The one of ``multiprocessing`` is not while a process lives that a handler forked.
+    That of ``multiprocessing`` does not while a process forked by a handler is alive.
     """
     if hasattr(os, "pidfd_open"):
         with contextlib.suppress(OSError):
@@ -140,16 +139,16 @@ def descriptor_of(process: Any) -> int:
 def work(
     settings: Settings, sockets: Sequence[socket.socket], control: Connection
 ) -> None:
-    """Serve, and say once whether that works."""
+    """Serve, and report once whether that succeeded."""
     patience = 2 * settings.close_timeout + LAST
     ending = Ending(patience, [signal.SIGTERM], supervised=True)
     for number in OF_TERMINALS:
-        # A function rather than SIG_IGN, which programs that a handler starts inherit.
+        # A function, not SIG_IGN: programs started by a handler would inherit that.
         signal.signal(number, lambda number, frame: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_TERMINALS)
     threading.Thread(target=listen, args=(control, ending), daemon=True).start()
     set_up_logging(settings.verbose)
-    # Two changes of the same size within a second would give what was compiled first.
+    # After two changes of equal size within a second, a .pyc file would be stale.
     sys.dont_write_bytecode = sys.dont_write_bytecode or settings.reload
 
     def say(problem: str) -> None:
@@ -169,7 +168,7 @@ def work(
 
 
 def listen(control: Connection, ending: Ending) -> None:
-    """Do what the supervisor says; stop when it is gone."""
+    """Obey the supervisor; stop when it is gone."""
     with contextlib.suppress(EOFError, OSError):
         while True:
             word = control.recv()

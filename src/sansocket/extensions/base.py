@@ -1,8 +1,8 @@
-"""What an extension and its factories must offer (RFC 6455, section 9).
+"""The interface of extensions and their factories (RFC 6455, section 9).
 
-An ``Extension`` changes the frames of one connection; a factory takes part in the
-opening handshake and makes one. Write your own against these classes, and pass
-the factories to ``ServerProtocol`` or ``ClientProtocol``.
+An ``Extension`` transforms the frames of one connection. A factory takes part in the
+opening handshake and makes the extension. To write your own, subclass these classes
+and pass the factories to ``ServerProtocol`` or ``ClientProtocol``.
 """
 
 from __future__ import annotations
@@ -20,46 +20,43 @@ __all__ = ["ClientExtensionFactory", "Extension", "ServerExtensionFactory"]
 
 
 class Extension:
-    """The state that one connection keeps for one extension.
+    """An extension of one connection, with its state.
 
     Attributes:
         name: name of the extension in ``Sec-WebSocket-Extensions``.
-
     """
 
     name = ""
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
-        """Change a frame that came in.
+        """Transform an incoming frame.
 
         Args:
-            frame: as it came, or as the extension before left it.
-            max_size: largest payload, in bytes, to return; ``None`` for any.
+            frame: the frame, as received or as returned by the previous extension.
+            max_size: maximum size of the payload to return; ``None`` for no limit.
 
         Raises:
             PayloadTooBig: if the payload would be larger.
             ProtocolError: if the frame is not valid.
-
         """
         raise NotImplementedError
 
     def encode(self, frame: Frame) -> Frame:
-        """Change a frame that goes out."""
+        """Transform an outgoing frame."""
         raise NotImplementedError
 
 
 class ClientExtensionFactory:
-    """How a client offers an extension.
+    """Offers an extension, for a client.
 
     Attributes:
         name: name of the extension in ``Sec-WebSocket-Extensions``.
-
     """
 
     name: ExtensionName
 
     def get_request_params(self) -> Sequence[ExtensionParameter]:
-        """The parameters of the offer."""
+        """Return the parameters of the offer."""
         raise NotImplementedError
 
     def process_response_params(
@@ -67,25 +64,23 @@ class ClientExtensionFactory:
         params: Sequence[ExtensionParameter],
         accepted_extensions: Sequence[Extension],
     ) -> Extension:
-        """Check what the server answered, and make the extension.
+        """Check the server's answer, and make the extension.
 
         Args:
             params: parameters in the response.
-            accepted_extensions: extensions named before this one.
+            accepted_extensions: extensions that precede this one in the response.
 
         Raises:
-            NegotiationError: if the answer does not fit the offer.
-
+            NegotiationError: if the answer does not match the offer.
         """
         raise NotImplementedError
 
 
 class ServerExtensionFactory:
-    """How a server answers the offer of an extension.
+    """Answers the offer of an extension, for a server.
 
     Attributes:
         name: name of the extension in ``Sec-WebSocket-Extensions``.
-
     """
 
     name: ExtensionName
@@ -95,7 +90,7 @@ class ServerExtensionFactory:
         params: Sequence[ExtensionParameter],
         accepted_extensions: Sequence[Extension],
     ) -> tuple[list[ExtensionParameter], Extension]:
-        """Accept one offer: give the parameters to answer and the extension.
+        """Accept an offer: return the parameters of the answer, and the extension.
 
         Args:
             params: parameters of the offer.
@@ -103,7 +98,6 @@ class ServerExtensionFactory:
 
         Raises:
             NegotiationError: to decline the offer.
-
         """
         raise NotImplementedError
 

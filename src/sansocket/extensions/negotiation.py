@@ -1,22 +1,23 @@
-"""Parameters of permessage-deflate: what is offered and what is agreed (RFC 7692).
+"""Negotiation of the parameters of permessage-deflate (RFC 7692).
 
-Parameters travel as a list of names and values. Here they are a tuple of four, for
-both sides in the same order, called `Parameters`:
+Parameters are sent as a list of names and values. Here they are a tuple of four, called
+``Parameters``, in the same order for both sides:
 
 - ``server_no_context_takeover``: bool,
 - ``client_no_context_takeover``: bool,
-- ``server_max_window_bits``: 8 to 15, or None when absent,
-- ``client_max_window_bits``: 8 to 15, True when present without a value, None when
+- ``server_max_window_bits``: 8 to 15, or ``None`` if absent,
+- ``client_max_window_bits``: 8 to 15, ``True`` if present without a value, ``None`` if
   absent.
 
-What a connection agrees on is `Agreed`: for "remote" (what this side receives) and
-"local" (what it sends), whether each message starts with an empty window, and the
+The result is ``Agreed``: for "remote" (messages that this side receives) and "local"
+(messages that it sends), whether each message starts with an empty window, and the
 bits of the window: ``(remote_no_context_takeover, local_no_context_takeover,
 remote_max_window_bits, local_max_window_bits)``.
 
-zlib can't compress with a window of 8 bits, only decompress. So a server declines an
-offer of 8 bits for itself; the client may have others. A client that a server asks for
-8 bits sends its messages as they are, which is allowed for each (RFC 7692, section 6).
+zlib can decompress with a window of 8 bits, but not compress. So a server declines an
+offer that requires 8 bits of it; the client may have made other offers. A client of
+which a server requires 8 bits sends its messages uncompressed, which is allowed for
+each message (RFC 7692, section 6).
 """
 
 from __future__ import annotations
@@ -58,10 +59,10 @@ _WINDOW_BITS = {str(bits): bits for bits in range(8, 16)}
 def check_server_config(
     config: Parameters, require_client_max_window_bits: bool
 ) -> None:
-    """Check what a server is configured with.
+    """Check the configuration of a server.
 
     Raises:
-        ValueError: it is out of range or contradicts itself.
+        ValueError: if a value is out of range, or contradicts another.
     """
     _, _, server_bits, client_bits = config
     _check_bits("server_max_window_bits", server_bits, 9)
@@ -71,10 +72,10 @@ def check_server_config(
 
 
 def check_client_config(config: Parameters) -> None:
-    """Check what a client is configured with.
+    """Check the configuration of a client.
 
     Raises:
-        ValueError: it is out of range.
+        ValueError: if a value is out of range.
     """
     _, _, server_bits, client_bits = config
     _check_bits("server_max_window_bits", server_bits, 8)
@@ -91,7 +92,7 @@ def _check_bits(name: str, bits: int | None, least: int) -> None:
 
 
 def build_parameters(parameters: Parameters) -> list[ExtensionParameter]:
-    """The list that says `parameters`."""
+    """Write ``Parameters`` as a list."""
     server_no_takeover, client_no_takeover, server_bits, client_bits = parameters
     params: list[ExtensionParameter] = []
     if server_no_takeover:
@@ -110,17 +111,17 @@ def build_parameters(parameters: Parameters) -> list[ExtensionParameter]:
 def parse_parameters(
     params: Sequence[ExtensionParameter], *, is_server: bool
 ) -> Parameters:
-    """Read a list of parameters (RFC 7692, section 7.1).
+    """Parse a list of parameters (RFC 7692, section 7.1).
 
     Args:
         params: names and values.
-        is_server: whether this is the server, reading an offer; else this is the
-            client, reading an answer.
+        is_server: whether this is a server that parses an offer, rather than a client
+            that parses an answer.
 
     Raises:
-        InvalidParameterName: one is not defined.
-        InvalidParameterValue: one has a value it can't have, or lacks one.
-        DuplicateParameter: one is repeated.
+        InvalidParameterName: if a parameter is not defined.
+        InvalidParameterValue: if a parameter has an invalid value, or lacks one.
+        DuplicateParameter: if a parameter is repeated.
     """
     found: dict[str, int | bool] = {}
     for name, value in params:
@@ -159,13 +160,13 @@ def accept_offer(
     *,
     require_client_max_window_bits: bool = False,
 ) -> tuple[list[ExtensionParameter], Agreed]:
-    """Answer an offer as a server that is configured with `config`.
+    """Answer an offer, as a server with the configuration ``config``.
 
     Returns:
-        The parameters of the answer, and what is agreed.
+        The parameters of the answer, and the result of the negotiation.
 
     Raises:
-        NegotiationError: the offer has to be declined.
+        NegotiationError: if the offer must be declined.
     """
     answer, agreed = _accept_offer(
         config, tuple(params), require_client_max_window_bits
@@ -173,7 +174,7 @@ def accept_offer(
     return build_parameters(answer), agreed
 
 
-@lru_cache(64)  # clients are of few kinds
+@lru_cache(64)  # there are few kinds of clients
 def _accept_offer(
     config: Parameters,
     params: tuple[ExtensionParameter, ...],
@@ -184,9 +185,9 @@ def _accept_offer(
     client_no_takeover = config[1] or offer[1]
     server_bits = _smaller(config[2], offer[2])
     if server_bits == 8:
-        raise NegotiationError("can't compress with server_max_window_bits=8")
+        raise NegotiationError("cannot compress with server_max_window_bits=8")
     if offer[3] is None:
-        # The client did not say that it can limit its window (RFC 7692, 7.1.2.2).
+        # The client did not offer to limit its window (RFC 7692, 7.1.2.2).
         if require_client_max_window_bits:
             raise NegotiationError("client_max_window_bits is required")
         client_bits = None
@@ -212,10 +213,10 @@ def _smaller(one: int | None, other: int | None) -> int | None:
 
 
 def check_answer(config: Parameters, params: Sequence[ExtensionParameter]) -> Agreed:
-    """Check the answer of a server as a client that offered `config`.
+    """Check the answer of a server, as a client that offered ``config``.
 
     Raises:
-        NegotiationError: the answer does not fit the offer.
+        NegotiationError: if the answer does not match the offer.
     """
     answer = parse_parameters(params, is_server=False)
     if config[0] and not answer[0]:
@@ -240,7 +241,7 @@ def _check_limit(name: str, offered: int | None, answered: int | None) -> None:
 
 def _client_bits(offered: int | bool | None, answered: int | None) -> int:
     if answered is None:
-        # Keep to what was offered all the same; a smaller window is always legal.
+        # Keep what was offered in any case; a smaller window is always legal.
         return 15 if offered is None or offered is True else offered
     if offered is None:
         raise NegotiationError("answer has client_max_window_bits, not offered")

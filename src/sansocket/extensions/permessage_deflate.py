@@ -40,32 +40,31 @@ _NO_SETTINGS: dict[str, Any] = {}
 
 
 class PerMessageDeflate(Extension):
-    """Compression of messages, as agreed for one connection.
+    """Compression of messages, as negotiated for one connection.
 
-    A context is made when the first message needs it. ``decode`` and ``encode``
-    are the interface of every extension; ``inflate`` and ``deflate`` are the same
-    work on bare payloads, for a caller who minds the frames.
+    A context is created when the first message needs it. ``decode()`` and ``encode()``
+    are the interface of every extension; ``inflate()`` and ``deflate()`` do the same
+    for bare payloads, if the caller handles the frames.
 
     Args:
-        remote_no_context_takeover: whether the peer compresses every message from
+        remote_no_context_takeover: whether the peer compresses every message with
             an empty window.
-        local_no_context_takeover: whether we must.
+        local_no_context_takeover: whether we must do so.
         remote_max_window_bits: size of the peer's window, 8 to 15.
-        local_max_window_bits: size of our window, 8 to 15. With 8, for which zlib
-            can't compress, messages are sent as they are.
-        compress_settings: ``level``, ``memLevel`` and ``strategy`` as of
-            ``zlib.compressobj``.
+        local_max_window_bits: size of our window, 8 to 15. zlib cannot compress with
+            8, so messages are then sent uncompressed.
+        compress_settings: ``level``, ``memLevel`` and ``strategy``, as for
+            ``zlib.compressobj()``.
 
     Attributes:
-        deflated_received: compressed payload bytes that came in.
-        inflated_received: payload bytes that came out of them.
-        inflated_sent: payload bytes that were compressed to be sent.
-        deflated_sent: compressed payload bytes that came out of them.
-
+        deflated_received: compressed payload bytes received.
+        inflated_received: payload bytes after decompressing them.
+        inflated_sent: payload bytes before compressing them.
+        deflated_sent: compressed payload bytes sent.
     """
 
     name = NAME
-    # It uses this bit, so it goes with no other that does (RFC 7692, section 5).
+    # No other extension may use this bit as well (RFC 7692, section 5).
     rsv1 = True
 
     def __init__(
@@ -104,16 +103,15 @@ class PerMessageDeflate(Extension):
         )
 
     def can_deflate(self) -> bool:
-        """Whether it can compress, with the window that was agreed."""
+        """Whether it can compress with the negotiated window."""
         return self.local_max_window_bits > 8
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
         """Decompress a frame (RFC 7692, section 6.2).
 
         Raises:
-            PayloadTooBig: if the result would have more than ``max_size`` bytes.
+            PayloadTooBig: if the result would exceed ``max_size`` bytes.
             ProtocolError: if RSV1 is set on a continuation, or the data is invalid.
-
         """
         opcode = frame.opcode
         if opcode & 0x8:
@@ -130,7 +128,7 @@ class PerMessageDeflate(Extension):
         return _with_data(frame, data, False)
 
     def encode(self, frame: Frame) -> Frame:
-        """Compress a frame (RFC 7692, section 6.1); control frames pass as they are."""
+        """Compress a frame (RFC 7692, section 6.1); control frames are not changed."""
         opcode = frame.opcode
         if opcode & 0x8 or not self.can_deflate():
             return frame
@@ -145,12 +143,11 @@ class PerMessageDeflate(Extension):
         Args:
             data: payload of one frame.
             fin: whether it ends the message.
-            limit: largest result in bytes.
+            limit: maximum size of the result in bytes.
 
         Raises:
             PayloadTooBig: if the result would be larger.
             ProtocolError: if the data is invalid, or ends inside a block.
-
         """
         inflater = self._inflater
         if inflater is None:
@@ -172,13 +169,12 @@ class PerMessageDeflate(Extension):
             fin: whether it ends the message.
 
         Raises:
-            ValueError: if it cannot compress.
-
+            ValueError: if it cannot compress with the negotiated window.
         """
         deflater = self._deflater
         if deflater is None:
             deflater = self._new_deflater()
-        # Lost if compressing raises: a fresh context refers to nothing unsent.
+        # Lost if compressing raises: a new context cannot refer to unsent data.
         self._deflater = None
         plain = kernels.as_bytes(data)
         payload = deflater.deflate(plain, fin)
@@ -190,15 +186,17 @@ class PerMessageDeflate(Extension):
         return payload
 
     def deflate_alone(self, data: bytes) -> bytes:
-        """Compress a whole message that refers to none before it, as every connection
-        with these settings might send it; ``sent_alone()`` tells those that do."""
+        """Compress a whole message without references to earlier ones.
+
+        Every connection with these settings may send it, and calls ``sent_alone()``.
+        """
         deflater = self._new_deflater()
         return deflater.deflate(data, True)
 
     def sent_alone(self, inflated: int, deflated: int) -> None:
-        """Take that such a message, of these sizes, is being sent.
+        """Record that such a message, of these sizes, is being sent.
 
-        It is in the peer's window, but not in ours: ours begins behind it.
+        It is in the peer's window, but not in ours, which begins after it.
         """
         self._deflater = None
         self.inflated_sent += inflated
@@ -216,15 +214,14 @@ class PerMessageDeflate(Extension):
         )
 
     def forget_sent(self, in_message: bool, inflated: int, deflated: int) -> None:
-        """Undo ``encode`` or ``deflate`` of a frame that is not sent after all.
+        """Undo ``encode()`` or ``deflate()`` for a frame that is not sent after all.
 
-        Nothing may refer to it, so compressing goes on from an empty window.
+        Later messages must not refer to it, so they begin with an empty window.
 
         Args:
-            in_message: whether a compressed message was under way before it.
+            in_message: whether a compressed message was in progress before it.
             inflated: value of ``inflated_sent`` before it.
             deflated: value of ``deflated_sent`` before it.
-
         """
         self._deflater = None
         self._encoding = in_message
@@ -232,7 +229,7 @@ class PerMessageDeflate(Extension):
         self.deflated_sent = deflated
 
     def release(self) -> None:
-        """Give back the contexts' memory; the connection is over."""
+        """Free the memory of the contexts; the connection is over."""
         self._inflater = None
         self._deflater = None
 
@@ -258,16 +255,15 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
     """Offers permessage-deflate (RFC 7692, section 7.1).
 
     Args:
-        server_no_context_takeover: ask that the server compresses every message
-            from an empty window.
+        server_no_context_takeover: ask the server to compress every message with an
+            empty window.
         client_no_context_takeover: announce that we do.
-        server_max_window_bits: ask the server for a window of at most so many bits,
+        server_max_window_bits: ask the server to limit its window to this many bits,
             8 to 15.
-        client_max_window_bits: announce such a window of ours, 9 to 15, or with
-            ``True`` just that the server may choose one.
-        compress_settings: ``level``, ``memLevel`` and ``strategy`` as of
-            ``zlib.compressobj``.
-
+        client_max_window_bits: announce a limit for our window, 9 to 15, or with
+            ``True`` only that the server may choose one.
+        compress_settings: ``level``, ``memLevel`` and ``strategy``, as for
+            ``zlib.compressobj()``.
     """
 
     name: Any = NAME
@@ -296,7 +292,7 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
         )
 
     def get_request_params(self) -> Sequence[ExtensionParameter]:
-        """The parameters of the offer."""
+        """Return the parameters of the offer."""
         return build_parameters(self._config())
 
     def process_response_params(
@@ -307,9 +303,8 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
         """Check the server's answer, and make the extension.
 
         Raises:
-            NegotiationError: if the answer does not fit the offer, or another
-                extension that uses RSV1 was agreed already.
-
+            NegotiationError: if the answer does not match the offer, or if another
+                extension already uses RSV1.
         """
         _check_reserved_bit(accepted_extensions)
         agreed = check_answer(self._config(), params)
@@ -320,15 +315,15 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
     """Answers offers of permessage-deflate (RFC 7692, section 7.1).
 
     Args:
-        server_no_context_takeover: compress every message from an empty window,
-            whether or not the client asks for it.
-        client_no_context_takeover: ask the same of the client.
-        server_max_window_bits: use a window of at most so many bits, 9 to 15.
-        client_max_window_bits: ask the same of clients that can, 8 to 15.
-        compress_settings: ``level``, ``memLevel`` and ``strategy`` as of
-            ``zlib.compressobj``.
-        require_client_max_window_bits: decline offers of clients that cannot.
-
+        server_no_context_takeover: compress every message with an empty window, even
+            if the client does not ask for it.
+        client_no_context_takeover: ask the client to do the same.
+        server_max_window_bits: limit our window to this many bits, 9 to 15.
+        client_max_window_bits: ask clients that can limit their window to do so,
+            8 to 15.
+        compress_settings: ``level``, ``memLevel`` and ``strategy``, as for
+            ``zlib.compressobj()``.
+        require_client_max_window_bits: decline offers from clients that cannot.
     """
 
     name: Any = NAME
@@ -363,12 +358,11 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
         params: Sequence[ExtensionParameter],
         accepted_extensions: Sequence[Extension],
     ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
-        """Accept one offer: give the parameters to answer and the extension.
+        """Accept an offer: return the parameters of the answer, and the extension.
 
         Raises:
-            NegotiationError: to decline the offer, also where another extension
-                that uses RSV1 was accepted already.
-
+            NegotiationError: to decline the offer, for instance if another extension
+                already uses RSV1.
         """
         _check_reserved_bit(accepted_extensions)
         answer, agreed = accept_offer(
@@ -382,7 +376,7 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
 def enable_client_permessage_deflate(
     extensions: Sequence[ClientExtensionFactory] | None,
 ) -> Sequence[ClientExtensionFactory]:
-    """Add permessage-deflate with settings that spare memory, unless it is there."""
+    """Add permessage-deflate with settings that save memory, unless it is included."""
     if _has_deflate(extensions):
         return extensions or []
     factory = ClientPerMessageDeflateFactory(compress_settings={"memLevel": 5})
@@ -392,8 +386,10 @@ def enable_client_permessage_deflate(
 def enable_server_permessage_deflate(
     extensions: Sequence[ServerExtensionFactory] | None,
 ) -> Sequence[ServerExtensionFactory]:
-    """Add permessage-deflate with settings that spare memory, unless it is there:
-    windows of 4 KiB where the client agrees to it."""
+    """Add permessage-deflate with settings that save memory, unless it is included.
+
+    Windows have 4 KiB if the client agrees.
+    """
     if _has_deflate(extensions):
         return extensions or []
     factory = ServerPerMessageDeflateFactory(

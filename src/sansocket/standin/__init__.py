@@ -1,20 +1,20 @@
-"""Stand in for ``websockets``: ``import websockets`` gives this package instead.
+"""Stand in for ``websockets``: ``import websockets`` returns this package instead.
 
-For programs that are built on ``websockets`` and shall not be changed::
+This is for programs that are built on ``websockets`` and should not be changed. The
+following command runs such a program; processes that it starts are included::
 
     python -m sansocket.standin -- uvicorn app:app
 
-runs one in which it does, in the processes that it starts, too. In a program of
-one's own, ``install()`` does the same for its process, before anything imports
-``websockets``::
+In your own program, ``install()`` does the same for the current process. Call it
+before anything imports ``websockets``::
 
     import sansocket.standin
 
     sansocket.standin.install()
 
-It is all or nothing. What has a counterpart here resolves to it, to the very same
-modules and classes; what has none, such as ``websockets.legacy``, cannot be imported,
-even if the real package is installed beside.
+It is all or nothing. Names that have a counterpart here refer to it: they are the same
+modules and classes. Others, such as ``websockets.legacy``, cannot be imported, even if
+the real package is installed.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from types import ModuleType
 __all__ = ["install"]
 
 NAME = "websockets"
-# The folder with a package of that name, for sys.path and PYTHONPATH. It has what
-# cannot be a module of ours: the names at the top, and the version.
+# The directory that contains a package of that name, for sys.path and PYTHONPATH. The
+# package has what no module of ours can be: the top-level names, and the version.
 PATH = Path(__file__).with_name("path")
 OWN = frozenset({NAME, f"{NAME}.version"})
 
-# The modules that mean the same there and here. Those that are not in this package
-# (yet) are not mirrored.
+# The modules that exist in both packages. Those that this package does not have (yet)
+# are not mirrored.
 MIRRORED = frozenset(
     f"{NAME}.{module}"
     for module in (
@@ -52,14 +52,14 @@ MIRRORED = frozenset(
 
 
 def install() -> None:
-    """Make ``import websockets`` give this package, from now on and in this process.
+    """Make ``import websockets`` return this package, from now on in this process.
 
-    Doing it again changes nothing.
+    Calling it again has no further effect.
 
     Raises:
-        RuntimeError: if the real ``websockets``, or a module of it, was imported
-            before: then some of the program would use one and some the other.
-
+        RuntimeError: if the real ``websockets``, or one of its modules, has already
+            been imported: part of the program would use one package, and part the
+            other.
     """
     if any(isinstance(finder, StandInFinder) for finder in sys.meta_path):
         return
@@ -68,14 +68,14 @@ def install() -> None:
         if name.partition(".")[0] == NAME and not _is_ours(module):
             where = getattr(module, "__file__", None) or "an unknown place"
             raise RuntimeError(
-                f"sansocket cannot stand in for {NAME}: {name} was imported already, "
-                f"from {where}; call sansocket.standin.install() before that"
+                f"sansocket cannot stand in for {NAME}: {name} was already imported "
+                f"from {where}; call sansocket.standin.install() earlier"
             )
     sys.meta_path.insert(0, StandInFinder())
 
 
 class StandInFinder:
-    """Finds ``websockets``, and all in it, here and nowhere else."""
+    """Finds ``websockets`` and its modules in this package, and nowhere else."""
 
     def find_spec(
         self,
@@ -86,10 +86,10 @@ class StandInFinder:
         """Find a module; called by ``import``.
 
         Raises:
-            ModuleNotFoundError: if the module is one of ``websockets`` and not
-                mirrored. It bears no name, or ``from websockets import ...`` would
-                replace it by a message that does not tell the reason.
-
+            ModuleNotFoundError: if the module belongs to ``websockets`` and is not
+                mirrored. Its attribute ``name`` is not set, or
+                ``from websockets import ...`` would replace the message by one that
+                does not explain the reason.
         """
         if fullname in OWN:
             folder = PATH.joinpath(*fullname.split(".")[:-1])
@@ -100,30 +100,30 @@ class StandInFinder:
         if fullname in MIRRORED and _has(module):
             return ModuleSpec(fullname, AliasLoader(f"sansocket.{module}"))
         raise ModuleNotFoundError(
-            f"no {fullname!r}: sansocket stands in for {NAME}, and does not mirror it"
+            f"no {fullname!r}: sansocket stands in for {NAME} and does not mirror it"
         )
 
 
 class AliasLoader(Loader):
-    """Gives a module that there is, under another name, without a second copy."""
+    """Loads an existing module under another name, without making a second copy."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._spec: ModuleSpec | None = None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Give the module; called by ``import``."""
+        """Return the module; called by ``import``."""
         module = importlib.import_module(self._name)
         self._spec = module.__spec__
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Leave the module as it is; called by ``import``, which changed its spec."""
+        """Restore the module's spec; called by ``import``, which has changed it."""
         module.__spec__ = self._spec
 
 
 def _is_ours(module: ModuleType | None) -> bool:
-    """Whether it is the package in ``PATH``, which calls ``install()`` itself."""
+    """Whether a module is in ``PATH``: that package calls ``install()`` itself."""
     file = getattr(module, "__file__", None)
     return file is not None and PATH in Path(file).parents
 
@@ -132,5 +132,5 @@ def _has(module: str) -> bool:
     """Whether this package has a module."""
     try:
         return importlib.util.find_spec(f"sansocket.{module}") is not None
-    except ModuleNotFoundError:  # not even the package that it would be in
+    except ModuleNotFoundError:  # its package does not exist, either
         return False

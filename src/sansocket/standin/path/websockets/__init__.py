@@ -1,7 +1,7 @@
-"""What ``import websockets`` gives where ``sansocket.standin`` stands in for it.
+"""The package that ``import websockets`` returns under ``sansocket.standin``.
 
-The names at the top; each is taken from its module when it is first asked for. A
-process whose parent stands in, and which did not yet itself, begins to with this.
+It has the top-level names; each is loaded from its module when first used. In a child
+process, importing this package calls ``install()``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def __getattr__(name: str) -> object:
         return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(
-            f"no '{__name__}.{name}': sansocket stands in for {__name__}, and does "
+            f"no '{__name__}.{name}': sansocket stands in for {__name__} and does "
             "not mirror it"
         )
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

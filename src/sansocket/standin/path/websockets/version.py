@@ -1,4 +1,4 @@
-"""The version of ``websockets`` whose names and behaviour are mirrored."""
+"""The version of ``websockets`` whose names and behavior are mirrored."""
 
 from __future__ import annotations
 
