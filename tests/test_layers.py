@@ -33,11 +33,11 @@ LAYERS = {
         *("extensions.negotiation", "extensions.permessage_deflate"),
     ],
     4: [
-        *("_wire.reader", "_wire.shared", "_wire.writer", "_status", "protocol"),
+        *("_wire.reader", "_wire.writer", "protocol"),
         *("_http.handshake", "server", "reconnection", "client", "proxy"),
         "redirects",
     ],
-    5: ["_inbox", "_liveness", "_outbox", "session"],
+    5: ["_inbox", "_liveness", "session"],
     6: ["_base.options"],
     7: [
         *("asyncio._waiter", "asyncio._progress"),

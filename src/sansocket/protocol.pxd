@@ -1,16 +1,27 @@
 cimport cython
+from libc.stdint cimport uint64_t
 
 from ._native cimport kernels
-from ._status cimport ConnectionStatus
+from ._wire.writer cimport Writer
 from .frames cimport Frame
 
-cdef int _OPEN, _CLOSING, _CLOSED
+cdef int _CONNECTING, _OPEN, _CLOSING, _CLOSED
 cdef int _HELD, _NOTHING
 cdef int _HEAD, _HOLD, _FRAMES, _DISCARD
 cdef tuple _STATES
 
 
-cdef class Protocol(ConnectionStatus):
+cdef class Protocol(Writer):
+    cdef readonly object side
+    cdef public object origin
+    cdef public object subprotocol
+    cdef public object close_rcvd
+    cdef public object close_sent
+    cdef public object close_rcvd_then_sent
+    cdef public object handshake_exc
+    cdef public object parser_exc
+    cdef object _id
+    cdef uint64_t _bytes_received
     cdef bytearray _held
     cdef bint _held_too_much
     cdef bint _pulled
@@ -19,6 +30,7 @@ cdef class Protocol(ConnectionStatus):
     cdef object _begin(
         self, object side, object state, object max_size, object logger,
         bint validate_utf8, object max_fragments, object max_inflated_size)
+    cdef Py_ssize_t _unread(self)
     @cython.locals(fresh=bytes)
     cpdef receive_data(self, object data)
     cdef object _feed_from(self, bytearray buffer, Py_ssize_t size)

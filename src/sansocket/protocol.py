@@ -1,7 +1,7 @@
 """A WebSocket connection without I/O: bytes in, events out, bytes out (RFC 6455).
 
 ``Protocol`` is what both sides share once the handshake is done: it adds to the
-``FrameParser`` and the ``FrameSender`` every change of state.
+``Reader`` and the ``Writer`` every change of state.
 
 Frames pass ``recv_frame`` and ``send_frame`` where a subclass overrides them, and
 take a straight way where none does.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 
-from ._base.closing import Close, answer, failure
+from ._base.closing import Close, answer, failure, judge
 from ._base.constants import (
     CLIENT,
     CLOSED,
@@ -29,18 +29,21 @@ from ._base.constants import (
 from ._base.mirrored import names_from_elsewhere
 from ._base.values import PROTOCOL_NUMBERS, RULES, check_numbers
 from ._native import kernels
-from ._status import ConnectionStatus
 from ._wire.reader import NOTHING, text_error
-from ._wire.writer import HELD, SEND_EOF, STATES, to_state
+from ._wire.writer import HELD, SEND_EOF, STATES, Writer, to_state
 from .exceptions import PayloadTooBig, ProtocolError
 from .extensions.permessage_deflate import PerMessageDeflate
 from .frames import Frame, Opcode
+from .stats import Stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import uuid
+
     from .datastructures import Headers
+    from .exceptions import ConnectionClosed
     from .http11 import Request, Response
-    from .typing import BytesLike, LoggerLike
+    from .typing import BytesLike, LoggerLike, Origin, Subprotocol
 
     Event = Request | Response | Frame
 else:
@@ -61,7 +64,7 @@ __all__ = [
 ]
 
 # C values in the compiled form, which no public name can be.
-_OPEN, _CLOSING, _CLOSED = range(1, 4)
+_CONNECTING, _OPEN, _CLOSING, _CLOSED = range(4)
 _STATES = STATES
 _HELD = HELD
 _HEAD, _HOLD, _FRAMES, _DISCARD = HEAD, HOLD, FRAMES, DISCARD
@@ -69,7 +72,7 @@ _NOTHING = NOTHING
 _MAX_HELD = 65536  # bytes kept until the handshake is decided
 
 
-class Protocol(ConnectionStatus):
+class Protocol(Writer):
     """One side of a WebSocket connection, driven by its caller.
 
     After each ``receive_*`` call fetch ``events_received()`` and write what
@@ -137,10 +140,19 @@ class Protocol(ConnectionStatus):
         """Do the constructor's work, for subclasses without the cost of keywords."""
         if logger is None:
             logger = _LOGGERS[side]
-        self._begin_sender(
+        self._begin_writer(
             side is CLIENT, logger, max_size, max_fragments, max_inflated_size
         )
-        self._begin_status(side)
+        self.side = side
+        self.origin: Origin | None = None
+        self.subprotocol: Subprotocol | None = None
+        self.close_rcvd: Close | None = None
+        self.close_sent: Close | None = None
+        self.close_rcvd_then_sent: bool | None = None
+        self.handshake_exc: Exception | None = None
+        self.parser_exc: Exception | None = None
+        self._id: uuid.UUID | None = None
+        self._bytes_received = 0
         self.validate_utf8 = validate_utf8
         self._state = to_state(state)
         self._held: bytearray | None = None  # came before the handshake's decision
@@ -167,6 +179,84 @@ class Protocol(ConnectionStatus):
             self._start_frames()
         else:
             self._set_state(number)
+
+    @property
+    def id(self) -> uuid.UUID:
+        """Identifier of the connection, for logs; made when first asked for."""
+        if self._id is None:
+            from uuid import uuid4
+
+            self._id = uuid4()
+        return self._id
+
+    @id.setter
+    def id(self, value: uuid.UUID) -> None:
+        self._id = value
+
+    @property
+    def close_code(self) -> int | None:
+        """Close code (RFC 6455, section 7.1.5): the peer's, 1005 if its close frame
+        had none, 1006 if none came; ``None`` until the connection is closed."""
+        if self._state != _CLOSED:
+            return None
+        return 1006 if self.close_rcvd is None else self.close_rcvd.code
+
+    @property
+    def close_reason(self) -> str | None:
+        """Close reason of the peer, or ``""``; ``None`` until the connection is
+        closed. It is for developers, never for end users (RFC 6455, section 5.5.1)."""
+        if self._state != _CLOSED:
+            return None
+        return "" if self.close_rcvd is None else self.close_rcvd.reason
+
+    @property
+    def close_exc(self) -> ConnectionClosed:
+        """The exception to raise to whoever uses the closed connection.
+
+        Raises:
+            AssertionError: while the connection is not closed.
+
+        """
+        if self._state != _CLOSED:
+            raise AssertionError("connection is not closed yet")
+        exc = judge(self.close_rcvd, self.close_sent, self.close_rcvd_then_sent)
+        exc.__cause__ = self.parser_exc
+        return exc
+
+    @property
+    def bytes_unread(self) -> int:
+        """Bytes that came, but belong to no frame that was read, nor to a payload that
+        is arriving."""
+        return self._unread()
+
+    def _unread(self) -> int:
+        return len(self._data) - self._pos
+
+    @property
+    def stats(self) -> Stats:
+        """What the connection has carried so far."""
+        deflate = [e for e in self._extensions if isinstance(e, PerMessageDeflate)]
+        return Stats(
+            bytes_received=self._bytes_received,
+            frames_received=self._frames_received,
+            messages_received=self._messages_received,
+            bytes_sent=self._bytes_sent,
+            frames_sent=self._frames_sent,
+            messages_sent=self._messages_sent,
+            deflated_received=sum(e.deflated_received for e in deflate),
+            inflated_received=sum(e.inflated_received for e in deflate),
+            deflated_sent=sum(e.deflated_sent for e in deflate),
+            inflated_sent=sum(e.inflated_sent for e in deflate),
+        )
+
+    def close_expected(self) -> bool:
+        """Whether the TCP connection should close soon.
+
+        If so, close it after a short time unless the peer does.
+        """
+        if self._state == _CONNECTING:
+            return self.eof_sent
+        return self._state == _CLOSING
 
     # --- what comes in
 

@@ -3,7 +3,7 @@ cimport cython
 from ._native cimport kernels
 from ._inbox cimport Inbox
 from ._liveness cimport Liveness
-from ._outbox cimport Outbox
+from ._wire.writer cimport SharedMessage
 from .frames cimport Frame
 from .protocol cimport Protocol
 
@@ -13,7 +13,10 @@ cdef int _EVERY, _HELD
 cdef int _CONNECTING, _OPEN, _CLOSING, _CLOSED
 
 
-cdef class Session(Outbox):
+cdef class Session:
+    cdef object __weakref__
+    cdef readonly Protocol protocol
+    cdef object _fragmented
     cdef readonly object request
     cdef readonly object response
     cdef readonly bint reading
@@ -56,3 +59,10 @@ cdef class Session(Outbox):
     cdef _expect_end(self, double now)
     cdef bint _is_refused(self) except -1
     cdef _time_out(self, str deadline)
+    @cython.locals(first=bint)
+    cpdef bytes share(self, SharedMessage message)
+    @cython.locals(as_text=bint)
+    cdef _send(self, object message, object text, object compress)
+
+
+cdef payload_of(object message)

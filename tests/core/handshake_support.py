@@ -154,7 +154,7 @@ def assert_given_up(protocol: Any, kind: str) -> None:
     protocol.events_received()
     protocol.receive_data(response_bytes() + plain(FIN | TEXT, b"late"))
     assert protocol.events_received() == []
-    with pytest.raises(AssertionError, match="over already"):
+    with pytest.raises(AssertionError, match="already over"):
         protocol.send_request(protocol.connect())
     with pytest.raises(AssertionError, match="connecting"):
         protocol.send_text(b"x")

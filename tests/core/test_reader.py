@@ -378,7 +378,7 @@ class TestFrameByFrame:
     def test_the_base_class_leaves_frames_to_others(self, impl: Any) -> None:
         if impl._native.kernels.COMPILED:
             pytest.skip("internal to the compiled form")
-        parser = impl._wire.reader.FrameParser()
+        parser = impl._wire.reader.Reader()
         frame = impl.frames.Frame(impl.frames.Opcode.PING, b"")
         with pytest.raises(NotImplementedError):
             parser._receive_control(frame)

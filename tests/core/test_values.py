@@ -268,7 +268,7 @@ def test_of_clients(impl: Any) -> None:
         with pytest.raises(TypeError, match=f"^{name} must be "):
             client(impl, **{name: value})
     for uri in ("ws://x/", None, b"ws://x/"):
-        with pytest.raises(TypeError, match=r"^uri must be what parse_uri\(\) gives"):
+        with pytest.raises(TypeError, match=r"^uri must be the result of"):
             impl.client.ClientProtocol(uri)
 
 

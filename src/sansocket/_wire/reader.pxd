@@ -16,7 +16,7 @@ cdef uint64_t _to_limit(object size) except? 1
 cdef uint64_t _slack(uint64_t limit) noexcept
 
 
-cdef class FrameParser(kernels.TextReader):
+cdef class Reader(kernels.TextReader):
     cdef dict __dict__
     cdef object __weakref__
 
@@ -53,7 +53,7 @@ cdef class FrameParser(kernels.TextReader):
     cdef uint64_t _frames_received
     cdef uint64_t _messages_received
 
-    cdef object _begin_parser(
+    cdef object _begin_reader(
         self, object max_size, object max_fragments, object max_inflated_size)
     @cython.locals(
         data=bytes, buf="const unsigned char *", pos=Py_ssize_t, end=Py_ssize_t,

@@ -55,10 +55,10 @@ _KNOWN_OPCODES: dict[int, Any] = {int(opcode): opcode for opcode in Opcode}
 _OPCODES: tuple[Any, ...] = tuple([_KNOWN_OPCODES.get(n) for n in range(16)])
 
 
-class FrameParser(kernels.TextReader):
+class Reader(kernels.TextReader):
     """Incoming bytes and the message under way."""
 
-    def _begin_parser(
+    def _begin_reader(
         self,
         max_size: int | tuple[int | None, int | None] | None,
         max_fragments: int | None,

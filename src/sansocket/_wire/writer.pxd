@@ -2,8 +2,7 @@ cimport cython
 from libc.stdint cimport uint64_t
 
 from .._native cimport kernels
-from .reader cimport FrameParser, extension_mode
-from .shared cimport SharedMessage
+from .reader cimport Reader, extension_mode
 from ..extensions.permessage_deflate cimport PerMessageDeflate
 from ..frames cimport Frame
 
@@ -14,7 +13,17 @@ cdef Py_ssize_t _QUEUE_UNCOPIED
 cdef int _LATEST, _EVERY, _HELD
 
 
-cdef class FrameSender(FrameParser):
+cdef class SharedMessage:
+    cdef readonly int opcode
+    cdef readonly bytes data
+    cdef bytes _frame
+    cdef dict _deflated
+
+    cdef bytes frame(self)
+    cdef tuple deflated(self, PerMessageDeflate extension)
+
+
+cdef class Writer(Reader):
     cdef public object logger
     cdef public bint eof_sent
     cdef int _state
@@ -30,7 +39,7 @@ cdef class FrameSender(FrameParser):
     cdef uint64_t _frames_sent
     cdef uint64_t _messages_sent
 
-    cdef object _begin_sender(
+    cdef object _begin_writer(
         self, bint client, object logger, object max_size, object max_fragments,
         object max_inflated_size)
     cdef list _take_writes(self)

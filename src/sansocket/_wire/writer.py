@@ -13,7 +13,7 @@ from .._native import kernels
 from ..exceptions import InvalidState, ProtocolError
 from ..extensions.permessage_deflate import PerMessageDeflate
 from ..frames import MAX_CONTROL_PAYLOAD, Frame, Opcode
-from .reader import FrameParser, extension_mode
+from .reader import Reader, extension_mode
 from .rules import CUSTOM, DEFLATE
 
 TYPE_CHECKING = False
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..typing import BytesLike, LoggerLike
-    from .shared import SharedMessage
 
-__all__ = ["SEND_EOF", "FrameSender"]
+__all__ = ["SEND_EOF", "SharedMessage", "Writer"]
 
 SEND_EOF = b""
 """Marks the end of what ``data_to_send()`` gives: half-close the connection."""
@@ -43,10 +42,47 @@ LATEST, EVERY, HELD = range(3)
 _LATEST, _EVERY, _HELD = LATEST, EVERY, HELD
 
 
-class FrameSender(FrameParser):
+class SharedMessage:
+    """A whole message as servers send it, once for each kind of compression agreed.
+
+    Args:
+        opcode: that of text or of binary.
+        data: payload.
+
+    Attributes:
+        opcode: as given.
+        data: payload.
+
+    """
+
+    def __init__(self, opcode: int, data: BytesLike) -> None:
+        self.opcode = opcode
+        self.data = kernels.as_bytes(data)
+        self._frame: bytes | None = None
+        self._deflated: dict[tuple[int, int], tuple[bytes, int]] = {}
+
+    def frame(self) -> bytes:
+        """The frame without compression."""
+        if self._frame is None:
+            self._frame = kernels.frame(0x80 | self.opcode, self.data, False)
+        return self._frame
+
+    def deflated(self, extension: PerMessageDeflate) -> tuple[bytes, int]:
+        """The frame as an extension with these settings makes it, and the length of
+        its payload. Connections of one server share their settings."""
+        key = extension.local_max_window_bits, id(extension.compress_settings)
+        found = self._deflated.get(key)
+        if found is None:
+            payload = extension.deflate_alone(self.data)
+            frame = kernels.frame(0xC0 | self.opcode, payload, False)
+            found = self._deflated[key] = frame, len(payload)
+        return found
+
+
+class Writer(Reader):
     """Outgoing frames, and the message under way among them."""
 
-    def _begin_sender(
+    def _begin_writer(
         self,
         client: bool,
         logger: LoggerLike,
@@ -54,7 +90,7 @@ class FrameSender(FrameParser):
         max_fragments: int | None,
         max_inflated_size: int | None,
     ) -> None:
-        self._begin_parser(max_size, max_fragments, max_inflated_size)
+        self._begin_reader(max_size, max_fragments, max_inflated_size)
         self.logger = logger
         self.debug = logger.isEnabledFor(DEBUG)
         self._client = client
@@ -398,4 +434,4 @@ def _frame(first: int, data: BytesLike) -> Frame:
     return Frame(Opcode(first & 0x0F), data, first >= 0x80)
 
 
-_send_frame = FrameSender.send_frame
+_send_frame = Writer.send_frame

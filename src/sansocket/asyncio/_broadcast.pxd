@@ -1,6 +1,6 @@
 cimport cython
 
-from .._wire.shared cimport SharedMessage
+from .._wire.writer cimport SharedMessage
 from .connection cimport Connection
 
 

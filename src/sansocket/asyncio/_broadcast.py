@@ -5,14 +5,14 @@ from __future__ import annotations
 import builtins
 import sys
 
-from .._outbox import shared
+from ..session import shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from .._wire.shared import SharedMessage
+    from .._wire.writer import SharedMessage
     from ..typing import DataLike
     from .connection import Connection
 

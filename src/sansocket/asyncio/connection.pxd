@@ -1,6 +1,6 @@
 cimport cython
 
-from .._wire.shared cimport SharedMessage
+from .._wire.writer cimport SharedMessage
 from ._link cimport Link
 from ._waiter cimport Waiter
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .._wire.shared import SharedMessage
+    from .._wire.writer import SharedMessage
     from ..protocol import State
     from ..stats import Stats
     from ..typing import BytesLike, Data, DataLike, Subprotocol
