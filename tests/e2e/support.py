@@ -142,7 +142,7 @@ class Server:
         return os.pread(number, os.fstat(number).st_size, 0).decode()
 
     def complaints(self) -> str:
-        """The log, but for whom it waits as it stops, which a busy machine makes it tell."""
+        """The log, without whom it waits for as it stops: who is busy tells that."""
         lines = self.log().splitlines(keepends=True)
         return "".join(line for line in lines if not line.endswith(WAITING))
 
