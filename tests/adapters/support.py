@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
@@ -94,6 +95,17 @@ async def opened(server: Any, tls: ssl.SSLContext | None = None) -> Raw:
     head = await peer.read_head()
     assert head.startswith(b"HTTP/1.1 101 "), head
     return peer
+
+
+def keep_little(connection: ServerConnection, peer: Raw) -> None:
+    """Let the system keep little of what a server sends and its peer does not read:
+    else it takes megabytes until the server notices."""
+    for transport, option in (
+        (connection.transport, socket.SO_SNDBUF),
+        (peer.writer.transport, socket.SO_RCVBUF),
+    ):
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, option, 4096)
 
 
 async def until(condition: Callable[[], Any]) -> None:

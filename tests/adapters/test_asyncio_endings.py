@@ -100,6 +100,37 @@ class TestHandlers:
 
         run_to_its_end(LOOPS[loop], lambda: meet(act, handler), kind)
 
+    @UNCLOSED
+    @pytest.mark.parametrize("loop", sorted(LOOPS))
+    def test_that_are_cleared_after_their_loop(
+        self, loop: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """As by an interpreter that ends: nothing is left to close, nor to tell."""
+        caplog.set_level(logging.DEBUG)
+        ended: list[str] = []
+
+        async def handler(connection: ServerConnection) -> None:
+            try:
+                await connection.recv()
+            except GeneratorExit:
+                ended.append(connection.state.name)
+                raise
+
+        async def main() -> Any:
+            server = await serve(handler, "127.0.0.1", 0)
+            peer = await opened(server)
+            (task,) = server._tasks
+            await asyncio.sleep(0)  # the handler has begun
+            return task, peer, server
+
+        new_loop = LOOPS[loop]
+        if new_loop is None:
+            pytest.skip("uvloop is not installed")
+        clear(new_loop(), main, ended)
+        gc.collect()  # what the test has left open must not be found by another one
+        assert "failed" not in caplog.text
+        assert "closed: " not in caplog.text
+
     def test_that_are_cancelled_with_all_else(
         self, run: Run, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -365,6 +396,18 @@ def _run(
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         loop.close()
+
+
+def clear(
+    loop: asyncio.AbstractEventLoop, main: Callable[[], Any], ended: list[str]
+) -> None:
+    """Close the coroutine of the task that this gives, once its loop is closed."""
+    loop.set_exception_handler(lambda _, context: None)  # the task stays pending
+    task, *kept = loop.run_until_complete(main())
+    loop.close()
+    task.get_coro().close()
+    assert ended == ["OPEN"]
+    assert kept
 
 
 class Broken:

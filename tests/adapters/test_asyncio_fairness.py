@@ -304,7 +304,7 @@ class TestTurns:
 class TestSlowPeers:
     def test_a_peer_that_reads_a_large_message_slowly_is_alive(self, run: Run) -> None:
         """The ping waits behind it, in the buffers of both ends."""
-        size = 3_000_000
+        size = 1_500_000
 
         async def handler(connection: ServerConnection) -> None:
             await connection.recv()
@@ -313,13 +313,14 @@ class TestSlowPeers:
 
         async def main() -> None:
             loop = asyncio.get_running_loop()
-            options: Any = {"ping_interval": 0.02, "ping_timeout": 0.02}
+            # Both ends may have to wait for the processor, but not for that long.
+            options: Any = {"ping_interval": 0.2, "ping_timeout": 0.2}
             async with serving(handler, compression=None, **options) as (server, _):
                 with slow_socket(port_of(server)) as sock:
                     await loop.sock_sendall(sock, request_bytes() + b"\x81\x80abcd")
                     received = 0
                     while received < size:
-                        await asyncio.sleep(0.01)  # not at the end: it answers no ping
+                        await asyncio.sleep(0.1)  # not at the end: it answers no ping
                         # More at a time than the network holds for it: then there is
                         # progress between any two looks, however busy the machine is.
                         wanted = min(received + 100_000, size)

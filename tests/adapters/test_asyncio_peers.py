@@ -1,6 +1,6 @@
 """Peers that misbehave for as long as they can: bounded in memory and in time.
 
-Each test ends only because the server ends the connection, and each asserts the most
+Most tests end only because the server ends the connection, and each asserts the most
 that Python's allocators gave out meanwhile. What lies in the buffers of the kernel is
 not counted: that is as much as they hold.
 """
@@ -28,7 +28,8 @@ from tests.core.support import (
     request_bytes,
 )
 
-from .support import Contexts, Raw, Run, echo, opened, raw, serving, until
+from .clocks import ManualLoop
+from .support import Contexts, Raw, Run, echo, keep_little, opened, raw, serving, until
 
 SHORT = 0.05  # seconds: of any deadline
 PATIENCE: Any = {
@@ -87,6 +88,24 @@ async def send_for_ever(peer: Raw, data: bytes, connection: ServerConnection) ->
         await asyncio.sleep(0)
 
 
+async def send_pings(
+    peer: Raw,
+    connection: ServerConnection,
+    seconds: float,
+    enough: Callable[[], Any],
+) -> None:
+    """Send pings, some at a time, each after so many seconds of a manual clock."""
+    frames = masked(FIN | PING, bytes(100)) * 500
+    loop: Any = asyncio.get_running_loop()
+    while not enough():
+        before = connection.stats.bytes_received
+        peer.send(frames)
+        await until(lambda: connection.stats.bytes_received - before >= len(frames))  # noqa: B023
+        if seconds:
+            loop.now += seconds
+            await asyncio.sleep(0)
+
+
 class TestNeverReads:
     def test_sec_07_echoes(self, run: Run) -> None:
         """SEC-07: neither they pile up nor what is not read, and it is given up."""
@@ -94,6 +113,7 @@ class TestNeverReads:
 
         async def main() -> None:
             async with misbehaving() as (connection, peer):
+                keep_little(connection, peer)
                 stop_reading(peer)
                 await send_for_ever(peer, frames, connection)
 
@@ -101,27 +121,58 @@ class TestNeverReads:
 
     @pytest.mark.parametrize("secure", [False, True])
     def test_sec_07_pongs(self, run: Run, contexts: Contexts, secure: bool) -> None:
-        """SEC-07: they do not pile up. It sends, so it is alive."""
-        frames = masked(FIN | PING, bytes(100)) * 500
+        """SEC-07: they do not pile up."""
         tls = contexts if secure else (None, None)
 
         async def main() -> None:
+            options = PATIENCE | {"ping_interval": None}
             async with (
-                # It may have to wait for the processor before it sends again.
-                serving(ssl=tls[0], **PATIENCE | {"ping_timeout": 1.0}) as (server, _),
+                serving(ssl=tls[0], **options) as (server, _),
                 await opened(server, tls[1]) as peer,
             ):
                 (connection,) = server.connections
+                keep_little(connection, peer)
                 stop_reading(peer)
-                while connection.stats.bytes_received < 12_000_000:
-                    await peer.writer.drain()
-                    peer.send(frames)
-                    await asyncio.sleep(0)
+                await send_pings(peer, connection, 0, lambda: connection.session.stuck)
+                most = connection.stats.bytes_received + 1_000_000
+                await send_pings(
+                    peer, connection, 0, lambda: connection.stats.bytes_received > most
+                )
                 assert connection.bytes_to_write < 2**18
                 assert connection.state is State.OPEN
                 peer.writer.transport.abort()
 
         run(main())
+
+    def test_who_sends_pings_is_alive(self) -> None:
+        """However little it takes of the answers."""
+        loop = ManualLoop()
+
+        async def main() -> None:
+            async with (
+                serving(**PATIENCE) as (server, _),
+                await opened(server) as peer,
+            ):
+                (connection,) = server.connections
+                keep_little(connection, peer)
+                stop_reading(peer)
+                await send_pings(
+                    peer, connection, SHORT / 2, lambda: connection.session.stuck
+                )
+                ends_at = loop.now + 100 * SHORT
+                await send_pings(
+                    peer, connection, SHORT / 2, lambda: loop.now >= ends_at
+                )
+                assert connection.state is State.OPEN
+                while connection.close_code is None:
+                    loop.now += SHORT
+                    await asyncio.sleep(0)
+                assert connection.session.timed_out == "keepalive"
+
+        try:
+            loop.run_until_complete(main())
+        finally:
+            loop.close()
 
     def test_messages(self, run: Run) -> None:
         """Who sends to it waits, and then learns that it is gone."""
@@ -200,7 +251,13 @@ class TestByteByByte:
         head = header(FIN | BINARY, 2**20, 0x80)
 
         async def handler(connection: ServerConnection) -> None:
-            await until(lambda: connection.stats.bytes_received > 1000)
+            # If the loop stands still for long, the keepalive may end it before.
+            await until(
+                lambda: (
+                    connection.stats.bytes_received > 1000
+                    or connection.state is not State.OPEN
+                )
+            )
             await connection.close()
 
         async def main() -> None:

@@ -179,6 +179,47 @@ class TestWriting:
         assert len(raised) == 1
 
 
+class TestReading:
+    def test_a_transport_that_closes_is_not_read_again(self) -> None:
+        """Neither since a ping is due, nor since that cannot be written."""
+
+        async def main(loop: ManualLoop) -> None:
+            async with serving(wait, max_queue=1) as (server, _):
+                async with await opened(server) as peer:
+                    peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+                    (connection,) = server.connections
+                    closing: Any = Closing(connection.transport)
+                    for _ in range(2):
+                        feed(connection, masked(FIN | TEXT, bytes(1000)) * 50)
+                    loop.now += 1
+                    await until(lambda: not closing.is_reading())
+                    while not closing.get_write_buffer_size():
+                        closing.write(bytes(100_000))
+                    closing.close()
+                    connection.transport = closing
+                    loop.now += 20
+                    await until(lambda: connection.stats.frames_sent == 1)
+                    assert closing.reads == 0
+                    peer.writer.transport.abort()
+                await connection.wait_closed()
+
+        run_manually(main)
+
+
+class Closing:
+    """A transport that counts how often it is told to read on."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.reads = 0
+
+    def resume_reading(self) -> None:
+        self.reads += 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class TestReceiving:
     def test_parts_without_content(self, run: Run) -> None:
         """Of a character that is not complete yet, nothing is given."""

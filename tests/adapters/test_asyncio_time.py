@@ -237,9 +237,9 @@ class TestSlowPeers:
             ):
                 (connection,) = server.connections
                 frame = masked(0x82, bytes(1_000_000))
-                peer.send(frame)
                 while connection.transport.is_reading():
-                    peer.send(frame)
+                    if not peer.writer.transport.get_write_buffer_size():
+                        peer.send(frame)
                     await asyncio.sleep(0)
                 assert connection.bytes_to_write < 2_000_000
                 while not connection.transport.is_reading():

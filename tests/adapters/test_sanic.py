@@ -32,7 +32,7 @@ VARIANTS = {
     "adapter": [APPLICATION, "adapter"],
     "adapter-asyncio": [APPLICATION, "adapter", "asyncio"],
 }
-TIMEOUT = 20.0  # seconds
+TIMEOUT = 120.0  # seconds that nothing here should ever take
 
 names = itertools.count(1)
 Run: TypeAlias = Callable[[Any], Any]
@@ -49,7 +49,8 @@ class Served:
 
     def connect(self, path: str, **options: Any) -> connect:
         uri = f"ws://127.0.0.1:{self.port}{path}"
-        return connect(uri, proxy=None, compression=None, **options)
+        options |= {"proxy": None, "compression": None, "open_timeout": TIMEOUT}
+        return connect(uri, **options)
 
     def get(self, path: str) -> str:
         """Ask for a page."""

@@ -18,7 +18,7 @@ from .support import Raw, port_of, until
 
 sanic = pytest.importorskip("sanic")
 
-TIMEOUT = 20.0  # seconds
+TIMEOUT = 120.0  # seconds that nothing here should ever take
 Handler = Callable[[Any], Awaitable[object]]
 
 

@@ -42,7 +42,7 @@ async def connected(uri: str) -> ClientConnection:
     """Connect, once somebody listens."""
     while True:
         with contextlib.suppress(ConnectionRefusedError):
-            return await connect(uri, proxy=None)
+            return await connect(uri, proxy=None, open_timeout=TIMEOUT)
 
 
 async def ask_until_two_answer(port: str) -> set[str]:

@@ -177,6 +177,21 @@ def test_who_is_waited_for_is_the_sum_of_all(
     assert caplog.messages == ([] if hurried else [expected])
 
 
+def test_nobody_is_waited_for_any_more(caplog: pytest.LogCaptureFixture) -> None:
+    """The last worker ended when it was about to be asked."""
+
+    async def main() -> None:
+        with Listeners(settings()) as listeners:
+            one = watchful(listeners)
+            worker: Any = Asked(None)
+            worker.ended.set_result(0)
+            one.workers = {worker}
+            await one.say_who_remains()
+
+    asyncio.run(main())
+    assert caplog.messages == []
+
+
 # The code
 
 

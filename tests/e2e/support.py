@@ -29,6 +29,7 @@ from ..children import Child, run
 Answer = Callable[[ServerConnection], None]  # what a server does, in a test
 
 TIMEOUT = 60.0  # seconds that nothing here should ever take
+WAITING = "; a second Ctrl-C or SIGTERM ends this at once\n"
 
 HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
@@ -139,6 +140,11 @@ class Server:
         number = self.errors.fileno()
         # Not by seeking: the server writes where we would leave the file.
         return os.pread(number, os.fstat(number).st_size, 0).decode()
+
+    def complaints(self) -> str:
+        """The log, without whom it waits for as it stops: who is busy tells that."""
+        lines = self.log().splitlines(keepends=True)
+        return "".join(line for line in lines if not line.endswith(WAITING))
 
     def signal(self, number: int = signal.SIGINT) -> None:
         """Send a signal to the server."""

@@ -390,7 +390,7 @@ def test_quiet_by_default(serve: Serve) -> None:
         wire.read_all()
     server.signal()
     assert server.wait() == 0
-    assert server.log() == ""
+    assert server.complaints() == ""
 
 
 # The end.
@@ -403,7 +403,7 @@ def test_a_signal_ends_the_server_without_connections(
     server = serve()
     server.signal(number)
     assert server.wait() == 0
-    assert server.log() == ""
+    assert server.complaints() == ""
 
 
 @pytest.mark.parametrize(
@@ -423,7 +423,7 @@ def test_a_signal_closes_connections_with_1001(
         wire.send(frame(0x88, (1001).to_bytes(2, "big")))
         assert wire.read_all() == b""
     assert server.wait() == 0
-    assert server.log() == ""
+    assert server.complaints() == ""
 
 
 def test_connections_without_a_handshake_do_not_delay_the_end(serve: Serve) -> None:
@@ -445,7 +445,7 @@ def test_peers_that_began_tls_do_not_delay_the_end(
         server.signal()
         assert server.wait() == 0
         assert wire.read_all() == b""
-    assert server.log() == ""
+    assert server.complaints() == ""
 
 
 def test_sec_38_silent_peer_does_not_stop_the_end(serve: Serve) -> None:
@@ -454,7 +454,7 @@ def test_sec_38_silent_peer_does_not_stop_the_end(serve: Serve) -> None:
     with server.open():
         server.signal()
         assert server.wait() == 0
-    assert server.log() == ""
+    assert server.complaints() == ""
 
 
 def test_a_second_signal_cuts_connections_off(serve: Serve) -> None:
@@ -491,4 +491,4 @@ def test_a_signal_closes_tls_connections_with_1001(
         wire.send(frame(0x88, (1001).to_bytes(2, "big")))
         assert wire.read_all() == b""
     assert server.wait() == 0
-    assert server.log() == ""
+    assert server.complaints() == ""

@@ -19,7 +19,7 @@ from sansocket import Request, ServerProtocol
 
 from ..children import run
 from .pipes import running, send, status
-from .support import TIMEOUT, Server, command, environment
+from .support import TIMEOUT, Answer, Server, command, environment
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -30,6 +30,16 @@ CLOSED = "closed with 1000 (OK), answered with 1000 (OK)\n"
 
 
 # What goes in, and what comes out.
+
+
+def echo(count: int) -> Answer:
+    """Send so many messages back, and close: nobody has to guess when that is all."""
+
+    def handler(peer: ServerConnection) -> None:
+        for _ in range(count):
+            peer.send(peer.recv())
+
+    return handler
 
 
 def test_echo_hi(served: Server) -> None:
@@ -50,21 +60,24 @@ def test_echo_hi(served: Server) -> None:
         ("\x1b[2J\x00\n", "\x1b[2J\x00\n"),  # nor is anything escaped
     ],
 )
-def test_lines(served: Server, stdin: str, stdout: str) -> None:
-    done = command("connect", served.url, "-q", stdin=stdin)
+def test_lines(answer: Begin, stdin: str, stdout: str) -> None:
+    url = answer(echo(stdout.count("\n")))
+    done = command("connect", url, "-q", "--wait", "none", stdin=stdin)
     assert (done.returncode, done.stdout, done.stderr) == (0, stdout, "")
 
 
-def test_many_lines(served: Server) -> None:
+def test_many_lines(answer: Begin) -> None:
     lines = "".join(f"{number} {'x' * (number % 100)}\n" for number in range(5000))
-    done = command("connect", served.url, "-q", stdin=lines)
+    url = answer(echo(5000))
+    done = command("connect", url, "-q", "--wait", "none", stdin=lines)
     assert done.stdout == lines
     assert done.stderr == ""
 
 
-def test_a_long_line(served: Server) -> None:
+def test_a_long_line(answer: Begin) -> None:
     line = "é" * 500_000
-    done = command("connect", served.url, "-q", stdin=f"{line}\n{line}")
+    url = answer(echo(2))
+    done = command("connect", url, "-q", "--wait", "none", stdin=f"{line}\n{line}")
     assert done.stdout == f"{line}\n{line}\n"
 
 
@@ -80,17 +93,19 @@ def test_standard_input_and_output_that_are_closed(served: Server) -> None:
     assert done.stderr.decode().endswith(CLOSED)
 
 
-def test_a_line_that_is_not_utf_8(served: Server) -> None:
-    done = command("connect", served.url, "-q", stdin=b"a\n\xff\nb\n")
+def test_a_line_that_is_not_utf_8(answer: Begin) -> None:
+    url = answer(echo(2))
+    done = command("connect", url, "-q", "--wait", "none", stdin=b"a\n\xff\nb\n")
     assert done.returncode == 5
     assert done.stdout == "a\nb\n"
     assert done.stderr == "line 2 is not UTF-8 and was not sent\n"
 
 
 @pytest.mark.parametrize("size", [0, 3, 200_000])
-def test_binary(served: Server, size: int) -> None:
+def test_binary(answer: Begin, size: int) -> None:
     data = (bytes(range(256)) * 1000)[:size]
-    done = command("connect", served.url, "-q", "--binary", stdin=data)
+    url = answer(echo(bool(size)))
+    done = command("connect", url, "-q", "--binary", "--wait", "none", stdin=data)
     assert done.returncode == 0
     assert done.stdout == f"{data.hex()}\n" * bool(size)
 

@@ -226,7 +226,7 @@ def test_a_handler_that_does_not_return_does_not_hold_the_server(
         assert wire.read_frame()[0] == 0x88
         wire.send(frame(0x88, (1001).to_bytes(2, "big")))
         assert server.wait() == 0
-    assert server.log() == ""
+    assert server.complaints() == ""
 
 
 # Workers.
@@ -255,7 +255,7 @@ def test_a_signal_ends_all_workers(
         "server shutting down",
     )
     assert server.wait() == 0
-    assert server.log() == ""
+    assert server.complaints() == ""
     assert_gone(process)
 
 
@@ -376,7 +376,7 @@ def test_uvloop(serve: Serve, folder: Path) -> None:
     assert "uvloop.Loop" in str(told(server))
     server.signal()
     assert server.wait() == 0
-    assert server.log() == ""
+    assert server.complaints() == ""
 
 
 # Options that reach the driver.

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import websockets.sync.server as reference
 
-from .support import Answer, Server
+from sansocket import Request, ServerProtocol
+
+from .support import TIMEOUT, Answer, Server
 
 if sys.platform == "win32":
     pytest.skip("there are no pseudo-terminals", allow_module_level=True)
@@ -238,11 +242,36 @@ def test_without_the_extra(plainly: Start, served: Server, key: str) -> None:
         assert terminal.wait() == 0
 
 
-def test_a_second_ctrl_c_does_not_wait(plainly: Start, mute: str) -> None:
-    with plainly(mute, "--close-timeout", "3600") as terminal:
+def test_a_second_ctrl_c_does_not_wait(plainly: Start) -> None:
+    """The first one must have come, as two signals at once are one."""
+    closing = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        sock, _ = listener.accept()
+        with sock:
+            protocol = ServerProtocol()
+            protocol.receive_data(sock.recv(65536))
+            (request,) = protocol.events_received()
+            assert isinstance(request, Request)
+            protocol.send_response(protocol.accept(request))
+            sock.sendall(b"".join(protocol.data_to_send()))
+            while sock.recv(65536):  # the close frame, which nobody answers
+                closing.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        url = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
+        end_twice(plainly(url, "--close-timeout", "3600"), closing)
+        thread.join(TIMEOUT)
+
+
+def end_twice(terminal: Terminal, closing: threading.Event) -> None:
+    """Type Ctrl-C, and again when the server was told."""
+    with terminal:
         terminal.wait_for_part("connected")
         terminal.type(CTRL_C)
-        terminal.wait_for_part("^C")
+        assert closing.wait(TIMEOUT)
         terminal.type(CTRL_C)
         terminal.wait_for_part("closed with 1000 (OK); the peer did not answer")
         assert terminal.wait() == 4

@@ -38,7 +38,7 @@ def test_unix_socket(serve: Serve, tmp_path: Path, options: list[str]) -> None:
     server.signal()
     assert server.wait() == 0
     assert not path.exists()
-    assert server.log() == ""
+    assert server.complaints() == ""
 
 
 def test_log_names_no_address_of_a_unix_socket(serve: Serve, tmp_path: Path) -> None:

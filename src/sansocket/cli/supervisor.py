@@ -237,6 +237,8 @@ class Supervisor:
     async def say_who_remains(self) -> None:
         """Ask all workers what they are waiting for, and log it."""
         asked = [worker for worker in self.workers if not worker.ended.done()]
+        if not asked:  # the last one has just ended
+            return
         for worker in asked:
             worker.tell(WHO)
         await asyncio.wait([worker.ended for worker in asked], timeout=ANSWER)
