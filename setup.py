@@ -45,15 +45,32 @@ DIRECTIVES = {
     "annotation_typing": False,
     "nonecheck": True,
     "auto_pickle": False,
-    "binding": False,
     "embedsignature": True,
     "embedsignature.format": "clinic",
+}
+# Where the methods of public classes are: as functions of Cython they have signatures
+# with annotations, and tell which are coroutine functions. That takes 25 KB a module.
+BOUND = {
+    "sansocket._outbox",
+    "sansocket._status",
+    "sansocket._wire.writer",
+    "sansocket.asyncio.connection",
+    "sansocket.datastructures",
+    "sansocket.extensions.base",
+    "sansocket.extensions.permessage_deflate",
+    "sansocket.frames",
+    "sansocket.http11",
+    "sansocket.protocol",
+    "sansocket.server",
+    "sansocket.session",
 }
 # Objects that hold each other in a row, however many, are freed one after the other and
 # not by as many calls inside of each other. Frames are not: it costs each a tenth.
 PLAIN = {"sansocket.frames"}
 # Debug information would be most of the size, and a quarter of the time to build.
-FLAGS = [] if sys.platform == "win32" else ["-O3", "-funroll-loops", "-g0"]
+FLAGS = ["-O3", "-funroll-loops", "-g0", "-include", "located.h"]
+if sys.platform == "win32":
+    FLAGS = ["/FIlocated.h"]
 
 
 class OptionalBuild(build_ext):
@@ -95,18 +112,19 @@ def extensions():
             libraries=["z"] if name == "_native.zstream" else [],
             define_macros=[("ZLIB_CONST", None)],
             extra_compile_args=FLAGS,
+            depends=["src/sansocket/_native/located.h"],
         )
         for name, path in names
     ]
     force = declarations_changed("build/cython")
     made = []
-    for plain in (False, True):
+    for module in modules:
         # Accepted only as a default.
-        Options.get_directive_defaults()["trashcan"] = not plain
+        Options.get_directive_defaults()["trashcan"] = module.name not in PLAIN
         made += cythonize(
-            [module for module in modules if (module.name in PLAIN) == plain],
+            [module],
             build_dir="build/cython",
-            compiler_directives=DIRECTIVES,
+            compiler_directives={**DIRECTIVES, "binding": module.name in BOUND},
             force=force,
         )
     return made

@@ -20,7 +20,7 @@ from .source import modules, parse, walk_runtime
 LAYERS = {
     1: [
         *("version", "", "environment", "_base", "_base.constants", "typing"),
-        *("_base.dataclass", "exceptions", "_base.mirrored"),
+        *("_base.signatures", "_base.dataclass", "exceptions", "_base.mirrored"),
     ],
     2: [
         *("_native", "_native.kernels", "_http", "_http.date", "datastructures"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 
-from ._base.dataclass import REQUIRED, LazyFields, LazyParams, Value
+from ._base.dataclass import REQUIRED, LazyFields, LazyParams, LazySignature, Value
 from ._base.mirrored import names_from_elsewhere
 from ._http.bodies import Body, choose_body, has_length, sends_body
 from ._http.date import http_date
@@ -209,6 +209,8 @@ class RequestParser(HeadParser):
     Sizes are in bytes and don't count line ends.
     """
 
+    __signature__ = LazySignature()
+
     def __init__(
         self,
         max_request_line: int = 8192,
@@ -291,6 +293,8 @@ class ResponseParser(HeadParser):
         flaw: what is wrong with its body, or None; the response is given all the
             same, with what came of the body.
     """
+
+    __signature__ = LazySignature()
 
     def __init__(
         self,

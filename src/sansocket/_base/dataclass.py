@@ -1,4 +1,4 @@
-"""What makes a hand-written class work with :mod:`dataclasses`, at no import cost.
+"""What makes classes work with ``dataclasses`` and ``inspect``, at no import cost.
 
 ``dataclasses`` imports ``inspect``, which is too much to load for a server that
 never asks. A class with these attributes answers ``fields()``, ``replace()``,
@@ -8,15 +8,19 @@ never asks. A class with these attributes answers ``fields()``, ``replace()``,
         __match_args__ = ("x", "y")
         __dataclass_fields__ = LazyFields(x=REQUIRED, y=0)
         __dataclass_params__ = LazyParams()
+
+A class that is compiled cannot tell the signature of its constructor; with
+``__signature__ = LazySignature()`` it, and its subclasses, give that of the source.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from inspect import Signature
     from typing import Any
 
-__all__ = ["REQUIRED", "LazyFields", "LazyParams", "Value"]
+__all__ = ["REQUIRED", "LazyFields", "LazyParams", "LazySignature", "Value"]
 
 REQUIRED = object()
 
@@ -61,6 +65,24 @@ class LazyParams:
 
         model: Any = make_dataclass(owner.__name__, [])
         return model.__dataclass_params__
+
+
+class LazySignature:
+    """Descriptor for ``__signature__``: read from the source when asked for.
+
+    A class has none where ``inspect`` finds it without help: in the interpreted form,
+    and if a subclass has a constructor of its own.
+    """
+
+    def __get__(self, instance: object, owner: type[Any]) -> Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        from .signatures import signature_of
+
+        signature = signature_of(owner)
+        if signature is None:
+            raise AttributeError("__signature__")
+        return signature
 
 
 class Value:

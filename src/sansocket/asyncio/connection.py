@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import cast
 
+from .._base.dataclass import LazySignature
 from .._base.mirrored import names_from_elsewhere
 from ..exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
 from ..protocol import CLOSED, CONNECTING
@@ -14,9 +15,8 @@ from ._link import MOST_STREAK, Link
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Coroutine
     from types import TracebackType
-    from typing import Any, NoReturn, TypeAlias
+    from typing import Any, Literal, NoReturn, TypeAlias, overload
 
     from typing_extensions import Self
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..protocol import State
     from ..stats import Stats
     from ..typing import BytesLike, Data, DataLike, Subprotocol
+    from ._waiter import Waiter
 
     Parts: TypeAlias = Iterable[DataLike] | AsyncIterable[DataLike]
 
@@ -71,6 +72,8 @@ class Connection(Link):
         logger: where this connection logs.
 
     """
+
+    __signature__ = LazySignature()
 
     # --- questions
 
@@ -129,7 +132,18 @@ class Connection(Link):
 
     # --- messages
 
-    def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, Data]:
+    if TYPE_CHECKING:
+
+        @overload
+        async def recv(self, decode: None = None) -> Data: ...
+        @overload
+        async def recv(self, decode: Literal[True]) -> str: ...
+        @overload
+        async def recv(self, decode: Literal[False]) -> bytes: ...
+        @overload
+        async def recv(self, decode: bool | None = None) -> Data: ...
+
+    async def recv(self, decode: bool | None = None) -> Data:
         """Receive the next message.
 
         It may be cancelled without losing one.
@@ -145,7 +159,26 @@ class Connection(Link):
                 it is lost then.
 
         """
-        return self._receive(decode, False)
+        message = self._take_next(decode)
+        while message is None:
+            waiter = self._until_next()
+            try:
+                await waiter
+            finally:
+                waiter.waiting = False
+            message = self._take_next(decode)
+        return message
+
+    if TYPE_CHECKING:
+
+        @overload
+        def recv_streaming(self, decode: None = None) -> AsyncIterator[Data]: ...
+        @overload
+        def recv_streaming(self, decode: Literal[True]) -> AsyncIterator[str]: ...
+        @overload
+        def recv_streaming(self, decode: Literal[False]) -> AsyncIterator[bytes]: ...
+        @overload
+        def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]: ...
 
     async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]:
         """Receive the next message in parts, as they arrive::
@@ -183,8 +216,19 @@ class Connection(Link):
     def __aiter__(self) -> AsyncIterator[Data]:
         return self
 
-    def __anext__(self) -> Coroutine[Any, Any, Data]:
-        return self._receive(None, True)
+    async def __anext__(self) -> Data:
+        message = self._take_next(None)
+        while message is None:
+            try:
+                waiter = self._until_next()
+            except ConnectionClosedOK:
+                raise StopAsyncIteration from None
+            try:
+                await waiter
+            finally:
+                waiter.waiting = False
+            message = self._take_next(None)
+        return message
 
     async def send(
         self,
@@ -350,28 +394,24 @@ class Connection(Link):
 
     # --- inside: receiving
 
-    async def _receive(self, decode: bool | None, iterating: bool) -> Data:
-        """Receive a message; at a normal end stop who is iterating."""
-        while True:
-            self._check_receiver()
-            if self._streak == MOST_STREAK:
-                waiter = self._after_turn()
-            else:
-                message = self.session.next_message(self._time(), decode)
-                if message is not None:
-                    self._streak += 1
-                    self._flush_soon()  # it may have read a ping, or go on reading
-                    return message
-                if self.session._is_closed():
-                    exc = self.session.close_exc
-                    if iterating and isinstance(exc, ConnectionClosedOK):
-                        raise StopAsyncIteration
-                    raise exc
-                waiter = self._more()
-            try:
-                await waiter
-            finally:
-                waiter.waiting = False
+    def _take_next(self, decode: bool | None) -> Data | None:
+        """Take the next message, if it is there and the turn of the loop has time."""
+        self._check_receiver()
+        if self._streak == MOST_STREAK:
+            return None
+        message = self.session.next_message(self._time(), decode)
+        if message is not None:
+            self._streak += 1
+            self._flush_soon()  # it may have read a ping, or go on reading
+        return message
+
+    def _until_next(self) -> Waiter:
+        """What to await until there may be a message; raise if there will be none."""
+        if self._streak == MOST_STREAK:
+            return self._after_turn()
+        if self.session._is_closed():
+            raise self.session.close_exc
+        return self._more()
 
     async def _wait_for_more(self) -> None:
         """Wait for more than there is, without a message at the end."""
