@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+import os
 import pydoc
 import re
+import sys
 import traceback
 from collections.abc import Iterator
 from types import ModuleType
@@ -15,6 +17,8 @@ from unittest import mock
 
 import pytest
 
+from .children import run
+from .conftest import FORMS
 from .pure import SOURCE, load_pure
 from .test_public_api import MODULES
 
@@ -271,3 +275,58 @@ def test_tracebacks_show_the_source_of_subpackages(
         text = traceback.format_exc()
     assert "raise ProtocolError(" in text
     assert str(SOURCE / "_wire" / "writer.py") in text
+
+
+# Which form runs
+
+
+LIST_FILES = (
+    "import sansocket.asyncio, sansocket.cli, sys; "
+    "print({m.__file__.rpartition('.')[2] for n, m in sys.modules.items() "
+    "if n.startswith('sansocket')})"
+)
+
+
+@pytest.mark.parametrize("value", ["1", "0", "", None])
+def test_the_source_runs_if_the_environment_wants_it(value: str | None) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE.parent)}
+    environment.pop("SANSOCKET_PURE", None)
+    if value is not None:
+        environment["SANSOCKET_PURE"] = value
+    pure = value == "1" or "compiled" not in FORMS
+    options: Any = {"env": environment, "capture_output": True, "text": True}
+    files = run([sys.executable, "-c", LIST_FILES], check=True, **options)
+    assert (files.stdout.strip() == "{'py'}") is pure
+    command = [sys.executable, "-m", "sansocket", "--version"]
+    told = run(command, check=True, **options).stdout
+    assert ("(interpreted)" if pure else "(compiled)") in told
+
+
+# Parts of the package that a test replaces
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "method"),
+    [
+        ("client", "ClientProtocol", "process_response"),
+        ("asyncio.server", "ServerConnection", "recv"),
+        ("asyncio.client", "ClientConnection", "send"),
+        ("asyncio.server", "ServerConnection", "respond"),
+    ],
+)
+def test_methods_of_python_classes_can_be_patched(
+    impl: Any, module: str, name: str, method: str
+) -> None:
+    class_ = getattr(module_of(impl, module), name)
+    original = getattr(class_, method)
+    with mock.patch.object(class_, method, autospec=True):
+        assert getattr(class_, method) is not original
+    assert getattr(class_, method) is original
+
+
+def test_help_needs_nothing_that_is_not_there(impl: Any) -> None:
+    """It asks for all names, those of the driver too."""
+    shown = pydoc.plain(pydoc.render_doc(impl))
+    assert "serve(handler: " in shown
+    assert "_NAMES" not in shown
+    assert "_HOMES" not in shown

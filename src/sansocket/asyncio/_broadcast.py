@@ -67,9 +67,7 @@ def _share(
     """Send a message to all; tell what went wrong with some."""
     failures: list[tuple[Connection, Exception]] = []
     connection: Connection | None = None
-    kind: type[Connection] | None = (
-        None  # of the latest one; mostly all are alike
-    )
+    kind: type[Connection] | None = None  # of the latest one; mostly all are alike
     for each in connections:
         try:
             if type(each) is not kind:
