@@ -48,7 +48,7 @@ LAYERS = {
     5: ["_inbox", "_liveness", "_outbox", "session"],
     6: ["_base.options"],
     7: [
-        *("asyncio._waiter", "asyncio._progress"),
+        *("asyncio._keywords", "asyncio._waiter", "asyncio._progress"),
         *("asyncio._link", "asyncio.connection"),
         *("asyncio._broadcast", "asyncio._arguments", "asyncio._timeouts"),
         *("asyncio._server_connection", "asyncio.server", "asyncio._tunnel"),

@@ -277,6 +277,32 @@ def test_tracebacks_show_the_source_of_subpackages(
     assert str(SOURCE / "_wire" / "writer.py") in text
 
 
+# Types
+
+
+@pytest.mark.parametrize("name", ["recv", "recv_streaming"])
+def test_overloads_are_for_type_checkers_only(impl: Any, name: str) -> None:
+    method = getattr(module_of(impl, CONNECTION).Connection, name)
+    assert "async def" not in (method.__doc__ or "")
+    assert "Receive the next message" in method.__doc__
+
+
+def test_keywords_have_types() -> None:
+    """All that ``serve()`` and ``connect()`` take and do not name."""
+    options = module_of(PURE, "_base.options")
+    arguments = module_of(PURE, "asyncio._arguments").loop_arguments
+    keywords = module_of(PURE, "asyncio._keywords")
+    proxy = module_of(PURE, "asyncio._network").PROXY_TLS
+    # Of later releases of Python.
+    server = {"unix", "keep_alive", "cleanup_socket", *options.SERVER_LIMITS}
+    client = {"unix", "all_errors", *options.CLIENT_LIMITS, *proxy}
+    server |= arguments("create_server") | arguments("create_unix_server")
+    client |= arguments("create_connection") | arguments("create_unix_connection")
+    given = {*keywords.ServerKeywords.__annotations__}
+    assert given == server - {"host", "port"}
+    assert {*keywords.ClientKeywords.__annotations__} == client
+
+
 # Which form runs
 
 
