@@ -42,15 +42,19 @@ DIRECTIVES = {
     "annotation_typing": False,
     "nonecheck": True,
     "auto_pickle": False,
-    "binding": False,
     "embedsignature": True,
     "embedsignature.format": "clinic",
 }
+# As functions of Cython, coroutine functions are known as such, so that mocks can be
+# awaited. They do not check the type of ``self``, so each calls ``guard()``.
+BOUND = {"sansocket.asyncio.connection"}
 # Objects that hold each other in a row, however many, are freed one after the other and
 # not by as many calls inside of each other. Frames are not: it costs each a tenth.
 PLAIN = {"sansocket.frames"}
 # Debug information would be most of the size, and a quarter of the time to build.
-FLAGS = [] if sys.platform == "win32" else ["-O3", "-funroll-loops", "-g0"]
+FLAGS = ["-O3", "-funroll-loops", "-g0", "-include", "located.h"]
+if sys.platform == "win32":
+    FLAGS = ["/FIlocated.h"]
 
 
 class OptionalBuild(build_ext):
@@ -92,18 +96,19 @@ def extensions():
             libraries=["z"] if name == "_native.zstream" else [],
             define_macros=[("ZLIB_CONST", None)],
             extra_compile_args=FLAGS,
+            depends=["src/sansocket/_native/located.h"],
         )
         for name, path in names
     ]
     force = declarations_changed("build/cython")
     made = []
-    for plain in (False, True):
+    for module in modules:
         # Accepted only as a default.
-        Options.get_directive_defaults()["trashcan"] = not plain
+        Options.get_directive_defaults()["trashcan"] = module.name not in PLAIN
         made += cythonize(
-            [module for module in modules if (module.name in PLAIN) == plain],
+            [module],
             build_dir="build/cython",
-            compiler_directives=DIRECTIVES,
+            compiler_directives={**DIRECTIVES, "binding": module.name in BOUND},
             force=force,
         )
     return made

@@ -38,6 +38,7 @@ AT_TOP = [
     "session",
     *("stats", "typing", "uri"),
 ]
+DRIVER_AT_TOP = ["asyncio.client", "asyncio.router", "asyncio.server"]
 # ... without these, which programs hardly need. One would also hide protocol.SERVER.
 NOT_AT_TOP = {"http11": {"SERVER", "USER_AGENT", "RequestParser", "ResponseParser"}}
 NOT_AT_TOP["http11"] |= {"http_date"}
@@ -144,7 +145,7 @@ def names_for_type_checkers() -> dict[str, str]:
 def test_the_package_has_the_names_of_its_modules() -> None:
     homes = {
         name: module
-        for module in AT_TOP
+        for module in [*AT_TOP, *DRIVER_AT_TOP]
         for name in get(sansocket, module).__all__
         if name not in NOT_AT_TOP.get(module, ())
     }
@@ -184,8 +185,30 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         AttributeError, match=r"module 'sansocket' has no attribute 'x'"
     ):
         _ = sansocket.x  # type: ignore[attr-defined]
-    with pytest.raises(ImportError, match="cannot import name 'serve'"):
-        from sansocket import serve  # type: ignore[attr-defined]  # noqa: F401 - must fail
+    with pytest.raises(ImportError, match="cannot import name 'listen'"):
+        from sansocket import listen  # type: ignore[attr-defined]  # noqa: F401 - must fail
+
+
+@needs_reference
+def test_the_package_has_the_names_of_the_other_one() -> None:
+    websockets = importlib.import_module("websockets")
+    assert {*websockets.__all__} <= {*sansocket.__all__}
+    for name in ("serve", "connect", "route"):
+        home = getattr(websockets, name).__module__.removeprefix("websockets.")
+        assert getattr(sansocket, name).__module__ == f"sansocket.{home}"
+
+
+def test_names_of_the_driver_load_it_when_asked_for() -> None:
+    script = (
+        "import sys, sansocket; assert 'asyncio' not in sys.modules; "
+        "assert sansocket.serve is sys.modules['sansocket.asyncio.server'].serve; "
+        "assert 'serve' in vars(sansocket); "
+        "import sansocket.server, types; "
+        "assert isinstance(sansocket.server, types.ModuleType); "
+        "assert isinstance(sansocket.client, types.ModuleType)"
+    )
+    paths = f"import sys; sys.path[:] = {sys.path!r}; "
+    run([sys.executable, "-c", paths + script], check=True)
 
 
 def test_version() -> None:

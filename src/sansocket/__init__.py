@@ -25,9 +25,17 @@
 
 The names that most programs need are here, too, and so are the modules above the
 gap. Each is imported when first used, so ``import sansocket`` costs nothing.
+
+With ``SANSOCKET_PURE=1`` in the environment the source runs where there is a compiled
+form as well, such as for a debugger.
 """
 
 from __future__ import annotations
+
+from os import environ as _environ
+
+if _environ.get("SANSOCKET_PURE", "0") not in ("", "0"):
+    from ._base import pure as _pure  # noqa: F401 - for what comes after it
 
 from .version import version as __version__
 
@@ -46,6 +54,16 @@ if TYPE_CHECKING:
     from . import stats as stats
     from . import typing as typing
     from . import uri as uri
+    from .asyncio.client import ClientConnection, connect, unix_connect
+    from .asyncio.router import Router, route, unix_route
+    from .asyncio.server import (
+        Server,
+        ServerConnection,
+        basic_auth,
+        broadcast,
+        serve,
+        unix_serve,
+    )
     from .client import ClientProtocol
     from .datastructures import Headers, HeadersLike, MultipleValuesError
     from .exceptions import (
@@ -137,9 +155,10 @@ else:  # type checkers must not believe that every name exists
 
         if name in _MODULES:
             return import_module(f".{name}", __name__)
-        if name not in _HOMES:
+        home = _HOMES.get(name) or _DRIVER.get(name)
+        if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        value = getattr(import_module(f".{home}", __name__), name)
         globals()[name] = value
         return value
 
@@ -154,6 +173,7 @@ __all__ = [
     "SEND_EOF",
     "SERVER",
     "BytesLike",
+    "ClientConnection",
     "ClientExtensionFactory",
     "ClientPerMessageDeflateFactory",
     "ClientProtocol",
@@ -209,7 +229,10 @@ __all__ = [
     "Request",
     "RequestLineTooLong",
     "Response",
+    "Router",
     "SecurityError",
+    "Server",
+    "ServerConnection",
     "ServerExtensionFactory",
     "ServerPerMessageDeflateFactory",
     "ServerProtocol",
@@ -227,9 +250,17 @@ __all__ = [
     "WebSocketException",
     "WebSocketURI",
     "__version__",
+    "basic_auth",
+    "broadcast",
+    "connect",
     "enable_client_permessage_deflate",
     "enable_server_permessage_deflate",
     "parse_uri",
+    "route",
+    "serve",
+    "unix_connect",
+    "unix_route",
+    "unix_serve",
 ]
 
 # Where each name is at home, and the modules themselves.
@@ -269,6 +300,16 @@ _NAMES = {
     "uri": "WebSocketURI parse_uri",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+# What is at home in the driver, which modules of the core do not give.
+_DRIVER = {
+    **dict.fromkeys(("ClientConnection", "connect", "unix_connect"), "asyncio.client"),
+    **dict.fromkeys(("Router", "route", "unix_route"), "asyncio.router"),
+    **dict.fromkeys(
+        ("Server", "ServerConnection", "basic_auth", "broadcast", "serve"),
+        "asyncio.server",
+    ),
+    "unix_serve": "asyncio.server",
+}
 _MODULES = frozenset({"extensions", "headers", *_NAMES})
 
 

@@ -6,6 +6,7 @@ Times are seconds of the caller's clock, as everywhere in a session.
 from __future__ import annotations
 
 from . import environment
+from ._base.dataclass import LazySignature
 from .exceptions import ConcurrencyError
 
 TYPE_CHECKING = False
@@ -29,6 +30,8 @@ class Ping:
         latency: seconds until its pong came, or ``None`` while it has not.
 
     """
+
+    __signature__ = LazySignature()
 
     def __init__(self, payload: bytes, sent_at: float) -> None:
         self.payload = payload

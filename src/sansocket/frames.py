@@ -9,7 +9,7 @@ from ._base.closing import CLOSE_CODE_EXPLANATIONS as CLOSE_CODE_EXPLANATIONS
 from ._base.closing import EXTERNAL_CLOSE_CODES as EXTERNAL_CLOSE_CODES
 from ._base.closing import OK_CLOSE_CODES, Close
 from ._base.constants import CloseCode, Opcode
-from ._base.dataclass import REQUIRED, LazyFields, LazyParams
+from ._base.dataclass import REQUIRED, LazyFields, LazyParams, LazySignature
 from ._base.mirrored import names_from_elsewhere
 from ._native import kernels
 from .exceptions import ProtocolError
@@ -52,6 +52,7 @@ class Frame:
         opcode=REQUIRED, data=REQUIRED, fin=True, rsv1=False, rsv2=False, rsv3=False
     )
     __dataclass_params__ = LazyParams()
+    __signature__ = LazySignature()
 
     def __init__(
         self,

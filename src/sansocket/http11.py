@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 
-from ._base.dataclass import REQUIRED, LazyFields, LazyParams, Value
+from ._base.dataclass import REQUIRED, LazyFields, LazyParams, LazySignature, Value
 from ._base.mirrored import names_from_elsewhere
 from ._http.bodies import Body, choose_body, has_length, sends_body
 from ._http.date import http_date
@@ -209,6 +209,8 @@ class RequestParser(HeadParser):
     Sizes are in bytes and do not include line ends.
     """
 
+    __signature__ = LazySignature()
+
     def __init__(
         self,
         max_request_line: int = 8192,
@@ -293,6 +295,8 @@ class ResponseParser(HeadParser):
         flaw: an error in its body, or ``None``. The response is returned in any case,
             with the part of the body that was received.
     """
+
+    __signature__ = LazySignature()
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ from ._base.constants import (
     Side,
     State,
 )
+from ._base.dataclass import LazySignature
 from ._base.mirrored import names_from_elsewhere
 from ._base.values import PROTOCOL_NUMBERS, RULES, check_numbers
 from ._native import kernels
@@ -102,6 +103,8 @@ class Protocol(Writer):
         debug: whether frames are logged.
 
     """
+
+    __signature__ = LazySignature()
 
     def __init__(
         self,

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 from ._base.closing import Close
 from ._base.constants import CLOSED, CLOSING, CONNECTING, OPEN, CloseCode, Transport
+from ._base.dataclass import LazySignature
 from ._base.values import TIMES, check_numbers
 from ._inbox import Inbox
 from ._liveness import NEVER, Liveness, Ping
@@ -107,6 +108,8 @@ class Session:
             ``"keepalive"``, ``"closing"``, or ``None``. The first of them counts.
 
     """
+
+    __signature__ = LazySignature()
 
     def __init__(
         self,

@@ -169,9 +169,9 @@ def test_text_that_is_left_to_the_client(run: Run) -> None:
 def test_names_that_nobody_knows(run: Run) -> None:
     async def main() -> None:
         with pytest.raises(TypeError, match="max_haeders"):
-            await serve(lambda c: c.close(), "127.0.0.1", 0, max_haeders=1)
+            await serve(lambda c: c.close(), "127.0.0.1", 0, max_haeders=1)  # type: ignore[call-arg]
         async with serving() as (_, url):
             with pytest.raises(TypeError, match="max_request_line"):
-                await connect(url, max_request_line=1)
+                await connect(url, max_request_line=1)  # type: ignore[call-arg]
 
     run(main())

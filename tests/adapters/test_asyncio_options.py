@@ -267,11 +267,11 @@ def test_a_loop_of_ones_own() -> None:
             return await super().create_server(*arguments, **more)
 
     async def main() -> None:
-        async with serve(echo, "127.0.0.1", 0, tos=3):
+        async with serve(echo, "127.0.0.1", 0, tos=3):  # type: ignore[call-arg]
             pass
 
     with pytest.raises(TypeError, match="'tos'"):
-        serve(echo, tos=3)
+        serve(echo, tos=3)  # type: ignore[call-arg]
     loop = Loop()
     loop.run_until_complete(main())
     loop.close()

@@ -74,6 +74,7 @@ async def misbehaving(
         await made[0].wait_closed()
         assert made[0].close_code == 1006
         assert server.connections == set()
+        peer.writer.transport.abort()  # what it has not sent nobody will take
 
 
 def stop_reading(peer: Raw) -> None:

@@ -82,7 +82,7 @@ class TestMessages:
 
         async def main() -> None:
             async with (
-                serving(handler, compression=None) as (server, _),
+                serving(handler, compression=None, ping_interval=None) as (server, _),
                 await opened(server) as peer,
             ):
                 for _ in range(50_000):

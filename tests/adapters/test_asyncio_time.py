@@ -278,7 +278,7 @@ class TestSlowPeers:
         """Though it is not read from, so that its pongs are not seen."""
 
         async def main() -> None:
-            options: Any = {"ping_interval": 0.01, "ping_timeout": 0.01}
+            options: Any = {"ping_interval": 0.01, "ping_timeout": 0.3}
             async with (
                 serving(close_timeout=0.01, **options) as (server, _),
                 await opened(server),

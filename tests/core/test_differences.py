@@ -15,6 +15,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
 
@@ -459,6 +460,27 @@ def test_d_39_log(impl: Any) -> None:
         protocol.receive_eof()
         both = ["connection open", "connection closed"]
         assert lines == (both if package is theirs else [])
+
+
+def test_d_98_patched_classes(impl: Any) -> None:
+    compiled = impl._native.kernels.COMPILED
+    for package, error in ((theirs, ""), (impl, "TypeError" if compiled else "")):
+        for kind in (package.server.ServerProtocol, package.protocol.Protocol):
+            patch = mock.patch.object(kind, "send_text")
+            assert step(patch.start) == error
+            if not error:
+                patch.stop()
+
+        class Server(package.server.ServerProtocol):  # type: ignore[misc,name-defined]
+            pass
+
+        for kind in (Server, package.client.ClientProtocol):
+            with mock.patch.object(kind, "send_text") as replaced:
+                assert kind.send_text is replaced
+        patched = mock.Mock(return_value=("accept", None, None))
+        with mock.patch.object(Server, "process_request", patched):
+            assert Server().accept(make_request(package)).status_code == 101
+        assert patched.called
 
 
 # The page

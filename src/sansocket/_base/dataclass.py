@@ -1,4 +1,4 @@
-"""Support for ``dataclasses`` in hand-written classes, without importing it.
+"""Support for ``dataclasses`` and ``inspect`` in our classes, without importing them.
 
 ``dataclasses`` imports ``inspect``, which takes too long for a server that never uses
 it. A class with these attributes supports ``fields()``, ``replace()``, ``asdict()``
@@ -8,15 +8,19 @@ and ``is_dataclass()``, and can be the base of a dataclass::
         __match_args__ = ("x", "y")
         __dataclass_fields__ = LazyFields(x=REQUIRED, y=0)
         __dataclass_params__ = LazyParams()
+
+A class that is compiled cannot tell the signature of its constructor; with
+``__signature__ = LazySignature()`` it, and its subclasses, give that of the source.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from inspect import Signature
     from typing import Any
 
-__all__ = ["REQUIRED", "LazyFields", "LazyParams", "Value"]
+__all__ = ["REQUIRED", "LazyFields", "LazyParams", "LazySignature", "Value"]
 
 REQUIRED = object()
 
@@ -61,6 +65,24 @@ class LazyParams:
 
         model: Any = make_dataclass(owner.__name__, [])
         return model.__dataclass_params__
+
+
+class LazySignature:
+    """Descriptor for ``__signature__``: read from the source when asked for.
+
+    A class has none where ``inspect`` finds it without help: in the interpreted form,
+    and if a subclass has a constructor of its own.
+    """
+
+    def __get__(self, instance: object, owner: type[Any]) -> Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        from .signatures import signature_of
+
+        signature = signature_of(owner)
+        if signature is None:
+            raise AttributeError("__signature__")
+        return signature
 
 
 class Value:

@@ -5,4 +5,5 @@ from .connection cimport Connection
 
 
 @cython.locals(connection=Connection)
-cdef list _share(object connections, SharedMessage message)
+cdef list _share(
+    object connections, SharedMessage frames, object message, object text)

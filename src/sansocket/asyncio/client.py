@@ -35,10 +35,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal
 
+    from typing_extensions import Unpack
+
     from ..datastructures import HeadersLike
     from ..extensions.base import ClientExtensionFactory
     from ..typing import Data, LoggerLike, Origin, Subprotocol
     from ..uri import WebSocketURI
+    from ._keywords import ClientKeywords
 
 __all__ = ["ClientConnection", "connect", "unix_connect"]
 
@@ -270,10 +273,11 @@ class connect:
         on_open: Callable[[ClientConnection], object] | None = None,
         on_message: Callable[[ClientConnection, Data], object] | None = None,
         on_close: Callable[[ClientConnection], object] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ClientKeywords],
     ) -> None:
-        limits = take(kwargs, CLIENT_LIMITS)
-        _check_names(kwargs)
+        others: dict[str, Any] = {**kwargs}
+        limits = take(others, CLIENT_LIMITS)
+        _check_names(others)
         options.check_class(create_connection, ClientConnection, ("protocol",))
         options.check(options.CLIENT_RULES, uri=uri)
         self._uri = parse_uri(uri)
@@ -325,7 +329,7 @@ class connect:
         self._on_reconnect = on_reconnect
         self._stable_after = stable_after
         self._entered: list[tuple[object, ClientConnection]] = []
-        self._network = Network(proxy, user_agent_header, limits, kwargs)
+        self._network = Network(proxy, user_agent_header, limits, others)
         self._network.check(self._uri)
 
     def __await__(self) -> Generator[Any, None, ClientConnection]:

@@ -6,5 +6,10 @@ from ._waiter cimport Waiter
 
 
 cdef class Connection(Link):
+    cdef _take_next(self, decode)
+    cdef Waiter _until_next(self)
     cdef _check_receiver(self)
     cdef _send_shared(self, SharedMessage message)
+
+
+cdef guard(object connection)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import cast
 
+from .._base.dataclass import LazySignature
 from .._base.mirrored import names_from_elsewhere
 from ..exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
 from ..protocol import CLOSED, CONNECTING
@@ -14,9 +15,8 @@ from ._link import MOST_STREAK, Link
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Coroutine
     from types import TracebackType
-    from typing import Any, NoReturn, TypeAlias
+    from typing import Any, Literal, NoReturn, TypeAlias, overload
 
     from typing_extensions import Self
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..protocol import State
     from ..stats import Stats
     from ..typing import BytesLike, Data, DataLike, Subprotocol
+    from ._waiter import Waiter
 
     Parts: TypeAlias = Iterable[DataLike] | AsyncIterable[DataLike]
 
@@ -71,6 +72,8 @@ class Connection(Link):
         logger: where this connection logs.
 
     """
+
+    __signature__ = LazySignature()
 
     # --- questions
 
@@ -129,7 +132,18 @@ class Connection(Link):
 
     # --- messages
 
-    def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, Data]:
+    if TYPE_CHECKING:
+
+        @overload
+        async def recv(self, decode: None = None) -> Data: ...
+        @overload
+        async def recv(self, decode: Literal[True]) -> str: ...
+        @overload
+        async def recv(self, decode: Literal[False]) -> bytes: ...
+        @overload
+        async def recv(self, decode: bool | None = None) -> Data: ...
+
+    async def recv(self, decode: bool | None = None) -> Data:
         """Receive the next message.
 
         It may be cancelled without losing one.
@@ -145,7 +159,27 @@ class Connection(Link):
                 it is lost then.
 
         """
-        return self._receive(decode, False)
+        guard(self)
+        message = self._take_next(decode)
+        while message is None:
+            waiter = self._until_next()
+            try:
+                await waiter
+            finally:
+                waiter.waiting = False
+            message = self._take_next(decode)
+        return message
+
+    if TYPE_CHECKING:
+
+        @overload
+        def recv_streaming(self, decode: None = None) -> AsyncIterator[Data]: ...
+        @overload
+        def recv_streaming(self, decode: Literal[True]) -> AsyncIterator[str]: ...
+        @overload
+        def recv_streaming(self, decode: Literal[False]) -> AsyncIterator[bytes]: ...
+        @overload
+        def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]: ...
 
     async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]:
         """Receive the next message in parts, as they arrive::
@@ -166,6 +200,7 @@ class Connection(Link):
             UnicodeDecodeError: if a binary message is to be decoded and is no UTF-8.
 
         """
+        guard(self)
         fin = False
         while not fin:
             self._check_receiver()
@@ -183,8 +218,19 @@ class Connection(Link):
     def __aiter__(self) -> AsyncIterator[Data]:
         return self
 
-    def __anext__(self) -> Coroutine[Any, Any, Data]:
-        return self._receive(None, True)
+    async def __anext__(self) -> Data:
+        message = self._take_next(None)
+        while message is None:
+            try:
+                waiter = self._until_next()
+            except ConnectionClosedOK:
+                raise StopAsyncIteration from None
+            try:
+                await waiter
+            finally:
+                waiter.waiting = False
+            message = self._take_next(None)
+        return message
 
     async def send(
         self,
@@ -209,6 +255,7 @@ class Connection(Link):
             TypeError: if a message is of another type, or parts are of two kinds.
 
         """
+        guard(self)
         if isinstance(message, WHOLE):
             if self._fragmenting is not None and self._fragmenting.locked():
                 async with self._fragmenting:
@@ -254,6 +301,7 @@ class Connection(Link):
             TypeError: if the message is of another type.
 
         """
+        guard(self)
         try:
             self.session._send(message, text, compress)
         except InvalidState as exc:
@@ -281,6 +329,7 @@ class Connection(Link):
             ProtocolError: if the payload is too long.
 
         """
+        guard(self)
         payload = None if data is None else _to_bytes(data)
         try:
             ping = self.session.ping(self._time(), payload)
@@ -305,6 +354,7 @@ class Connection(Link):
             ProtocolError: if the payload is too long.
 
         """
+        guard(self)
         payload = _to_bytes(data)
         try:
             self.protocol.send_pong(payload)
@@ -329,15 +379,18 @@ class Connection(Link):
             ProtocolError: if the code may not be sent, or the reason is too long.
 
         """
+        guard(self)
         self._begin_close(code, reason)
         await self.wait_closed()
 
     async def wait_closed(self) -> None:
         """Wait until the connection is closed, by whomever."""
+        guard(self)
         while not self._lost:
             await self._wait()
 
     async def __aenter__(self) -> Self:
+        guard(self)
         return self
 
     async def __aexit__(
@@ -346,35 +399,33 @@ class Connection(Link):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        guard(self)
         await self.close(1000 if exc_type is None else 1011)
 
     # --- inside: receiving
 
-    async def _receive(self, decode: bool | None, iterating: bool) -> Data:
-        """Receive a message; at a normal end stop who is iterating."""
-        while True:
-            self._check_receiver()
-            if self._streak == MOST_STREAK:
-                waiter = self._after_turn()
-            else:
-                message = self.session.next_message(self._time(), decode)
-                if message is not None:
-                    self._streak += 1
-                    self._flush_soon()  # it may have read a ping, or go on reading
-                    return message
-                if self.session._is_closed():
-                    exc = self.session.close_exc
-                    if iterating and isinstance(exc, ConnectionClosedOK):
-                        raise StopAsyncIteration
-                    raise exc
-                waiter = self._more()
-            try:
-                await waiter
-            finally:
-                waiter.waiting = False
+    def _take_next(self, decode: bool | None) -> Data | None:
+        """Take the next message, if it is there and the turn of the loop has time."""
+        self._check_receiver()
+        if self._streak == MOST_STREAK:
+            return None
+        message = self.session.next_message(self._time(), decode)
+        if message is not None:
+            self._streak += 1
+            self._flush_soon()  # it may have read a ping, or go on reading
+        return message
+
+    def _until_next(self) -> Waiter:
+        """What to await until there may be a message; raise if there will be none."""
+        if self._streak == MOST_STREAK:
+            return self._after_turn()
+        if self.session._is_closed():
+            raise self.session.close_exc
+        return self._more()
 
     async def _wait_for_more(self) -> None:
         """Wait for more than there is, without a message at the end."""
+        guard(self)
         if self.session._is_closed():
             raise self.session.close_exc
         waiter = self._more()
@@ -385,6 +436,7 @@ class Connection(Link):
 
     def _check_stream(self) -> None:
         """See that no other task is in the middle of a message."""
+        guard(self)
         task: asyncio.Task[Any] | None = self._streaming
         if task is None or task.done() or task is asyncio.current_task():
             return
@@ -410,6 +462,7 @@ class Connection(Link):
         text: bool | None,
         compress: bool | None,
     ) -> None:
+        guard(self)
         if not isinstance(parts, AsyncIterable):
             parts = _each(parts)
         first: DataLike | None = None
@@ -429,6 +482,7 @@ class Connection(Link):
     async def _send_part(
         self, part: DataLike, fin: bool, *options: bool | None
     ) -> None:
+        guard(self)
         text, compress = options or (None, None)
         try:
             self.session.send_fragment(part, fin, text=text, compress=compress)
@@ -441,10 +495,21 @@ class Connection(Link):
 
     async def _refuse(self, exc: InvalidState) -> NoReturn:
         """Raise what tells best why nothing can be sent, once that is known."""
+        guard(self)
         if self.protocol.state is CONNECTING:
             raise exc
         await self.wait_closed()
         raise self.session.close_exc
+
+
+def guard(connection: object) -> None:
+    """Refuse a wrong ``self``. Compiled, this module has functions that tools know as
+    coroutine functions, and these do not check it: ``Connection.send(8, "text")``."""
+    if not isinstance(connection, Connection):
+        kind = type(connection).__name__
+        raise TypeError(
+            f"a method of Connection was called on an object of type {kind}"
+        )
 
 
 async def _each(parts: Iterable[DataLike]) -> AsyncIterator[DataLike]:

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, TypeAlias
 
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from ..extensions.base import ServerExtensionFactory
     from ..typing import LoggerLike, Origin, Subprotocol
+    from ._keywords import ServerKeywords
     from ._server_connection import (
         Handler,
         OnEvent,
@@ -264,7 +265,7 @@ def serve(
     on_open: OnEvent | None = None,
     on_message: OnMessage | None = None,
     on_close: OnEvent | None = None,
-    **kwargs: Any,
+    **kwargs: Unpack[ServerKeywords],
 ) -> Server:
     """Make a WebSocket server, which listens once it is awaited or entered::
 
@@ -328,13 +329,14 @@ def serve(
         ValueError: if an argument has a wrong value.
 
     """
-    limits = options.take(kwargs, options.SERVER_LIMITS)
-    unix = kwargs.pop("unix", False)
+    others: dict[str, Any] = {**kwargs}
+    limits = options.take(others, options.SERVER_LIMITS)
+    unix = others.pop("unix", False)
     names = loop_arguments("create_unix_server" if unix else "create_server")
     called = "unix_serve" if unix else "serve"
     if unix and not (host is None and port is None):
         raise TypeError(f"{called}() listens at a path, not at a host and a port")
-    options.check_names(called, serve, kwargs, names, options.SERVER_LIMITS)
+    options.check_names(called, serve, others, names, options.SERVER_LIMITS)
     protocol = ServerProtocol(
         origins=origins,
         extensions=options.with_compression(
@@ -373,12 +375,12 @@ def serve(
         options.check_handler("handler", handler)
     elif not (on_message or hasattr(create_connection, "on_message")):
         raise TypeError("give a handler or on_message")
-    if kwargs.get("ssl") is not None:
-        kwargs.setdefault("ssl_handshake_timeout", open_timeout)
+    if others.get("ssl") is not None:
+        others.setdefault("ssl_handshake_timeout", open_timeout)
     return Server(
         handler,
         _maker(protocol, select_subprotocol, create_connection, settings),
-        _listen(unix, host, port, kwargs),
+        _listen(unix, host, port, others),
         hooks,
         logger or logging.getLogger("sansocket.server"),
     )

@@ -7,6 +7,7 @@ and pass the factories to ``ServerProtocol`` or ``ClientProtocol``.
 
 from __future__ import annotations
 
+from .._base.dataclass import LazySignature
 from .._base.mirrored import names_from_elsewhere
 
 TYPE_CHECKING = False
@@ -27,6 +28,7 @@ class Extension:
     """
 
     name = ""
+    __signature__ = LazySignature()
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
         """Transform an incoming frame.
