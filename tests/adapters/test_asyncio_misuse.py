@@ -12,7 +12,7 @@ import pytest
 from werkzeug.routing import Map, Rule
 
 from sansocket import InvalidStatus, Response
-from sansocket.asyncio import ServerConnection, connect, serve, unix_serve
+from sansocket.asyncio import Connection, ServerConnection, connect, serve, unix_serve
 from sansocket.asyncio.router import Router, route
 from sansocket.datastructures import Headers
 
@@ -323,3 +323,22 @@ def test_what_hooks_return(
     run(test())
     assert f"TypeError: {name} " in caplog.text
     assert why in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        *(("recv", ()), ("send", ("x",)), ("ping", ()), ("pong", ())),
+        *(("close", ()), ("wait_closed", ()), ("__aenter__", ())),
+        *(("__aexit__", (None, None, None)), ("send_nowait", ("x",))),
+    ],
+)
+def test_a_self_that_is_no_connection(name: str, arguments: tuple[Any, ...]) -> None:
+    """It is refused, and not read as if it were one."""
+
+    async def call() -> None:
+        result = getattr(Connection, name)(8, *arguments)
+        await result  # for those that are coroutine functions
+
+    with pytest.raises(TypeError, match="on an object of type int"):
+        call().send(None)

@@ -119,7 +119,8 @@ def test_a_client_that_is_gone_before_the_handshake() -> None:
 def test_some_of_a_burst() -> None:
     async def handler(ws: Any) -> Any:
         return [
-            *(ws.loop is asyncio.get_running_loop(), await ws.recv()),
+            *(ws.loop is asyncio.get_running_loop(), ws.ws_proto.state.name),
+            await ws.recv(),
             *(await ws.recv_burst(2), await ws.recv_burst()),
         ]
 
@@ -127,7 +128,7 @@ def test_some_of_a_burst() -> None:
         behind = b"".join(masked(FIN | TEXT, b"%c" % one) for one in b"abcd")
         async with peer_of(handler, behind) as (_, outcome):
             await outcome.over.wait()
-        assert outcome.result == [True, "a", ["b", "c"], ["d"]]
+        assert outcome.result == [True, "OPEN", "a", ["b", "c"], ["d"]]
 
     run(main)
 
