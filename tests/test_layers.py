@@ -231,3 +231,13 @@ def test_the_driver_is_not_imported_by_the_core() -> None:
     )
     ours = {name.removeprefix("sansocket.") for name in loaded if "sansocket." in name}
     assert ours <= {*SANS_IO}
+
+
+def test_the_picture_of_imports() -> None:
+    from . import imports as picture
+
+    assert picture.upward() == []
+    assert picture.circles() == set()
+    drawn = picture.dot()
+    assert '"session" -> "protocol";' in drawn
+    assert drawn.count("->") == sum(map(len, picture.graph().values()))
