@@ -226,12 +226,13 @@ def test_a_signal_while_nobody_reads_the_output(answer: Begin) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_status_of_a_signal(answer: Begin, number: signal.Signals) -> None:
     closed: list[int | None] = []
-    begun = threading.Event()
+    begun, over = threading.Event(), threading.Event()
 
     def handler(peer: ServerConnection) -> None:
         begun.set()
         until_closed(peer)
         closed.append(peer.close_code)
+        over.set()
 
     with running(answer(handler)) as process:
         assert begun.wait(TIMEOUT)
@@ -240,6 +241,7 @@ def test_status_of_a_signal(answer: Begin, number: signal.Signals) -> None:
         process.send_signal(number)
         assert process.wait(TIMEOUT) == 128 + number
         assert process.stderr.read().decode() == CLOSED
+    assert over.wait(TIMEOUT)  # the client may have gone before the handler goes on
     assert closed == [1000]
 
 
