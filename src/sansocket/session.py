@@ -658,8 +658,6 @@ def payload_of(message: str | BytesLike) -> BytesLike:
     """What travels of a message: text as UTF-8, bytes as they are."""
     if isinstance(message, str):
         return message.encode()
-    if type(message) is bytes:
-        return message
     if not isinstance(message, (bytes, bytearray, memoryview)):
         kind = type(message).__name__
         raise TypeError(f"message must be str or bytes-like, not {kind}")

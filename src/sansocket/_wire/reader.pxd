@@ -60,8 +60,7 @@ cdef class Reader(kernels.TextReader):
         start=Py_ssize_t, mode=int, idle="const unsigned char *",
         busy="const unsigned char *", masked=bint, mask_bit=int, key_size=int,
         first=int, opcode=int, kind=int, length=uint64_t, left=uint64_t,
-        most=uint64_t, most_deflated=uint64_t, changed=bint, payload=bytes,
-        frame=frames.Frame)
+        most=uint64_t, most_deflated=uint64_t, changed=bint, payload=bytes)
     cdef int _parse(self, Py_ssize_t limit) except -1
     @cython.locals(room=uint64_t)
     cdef uint64_t _room_for(self, int first, int mode) noexcept
@@ -71,6 +70,8 @@ cdef class Reader(kernels.TextReader):
     cdef void _start_message(self, int first, int mode) noexcept
     @cython.locals(fin=bint, control=int, frame=frames.Frame)
     cdef object _deliver(self, int first, bytes payload, int mode)
+    @cython.locals(frame=frames.Frame)
+    cdef object _hand_over(self, int opcode, bytes payload, bint fin)
     cdef object _end_message(self)
     @cython.locals(inflated=bytes)
     cdef bytes _inflate(self, bytes payload, bint fin)

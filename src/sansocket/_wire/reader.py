@@ -4,7 +4,7 @@ Rules of this path:
 
 * ``_parse`` is one flat loop. It asks only *whether* a header is wrong; ``rules``
   finds out what. Whatever is wrong is raised, and caught in one place by
-  ``Protocol.receive_data``, which fails the connection.
+  ``Protocol._read_frames``, which fails the connection.
 * A payload that is complete is copied once, out of the read into the object that
   the application gets. One that is not waits in ``_payload``, unmasked and, if it
   is text, checked as far as it came. Control frames wait until they are whole.
@@ -224,19 +224,9 @@ class Reader(kernels.TextReader):
                             raise text_error(self._utf8)
                     else:
                         payload = kernels.take(data, start, length, masked)
-                    self._frames_received += 1
                     self._messages_received += 1
-                    if self._own_recv_frame or self.debug:
-                        frame = frames.new_frame(_OPCODES[opcode], payload, True)
-                        self.recv_frame(frame)
-                        changed = True
-                    elif self._pulls:
-                        self._got = opcode
-                        self._got_data = payload
-                        self._got_fin = True
-                    else:
-                        frame = frames.new_frame(_OPCODES[opcode], payload, True)
-                        self._events.append(frame)
+                    self._hand_over(opcode, payload, True)
+                    changed = self._own_recv_frame or self.debug
                     continue
                 if opcode & 0x8:
                     if length > left:
@@ -324,18 +314,28 @@ class Reader(kernels.TextReader):
                     payload = self._inflate(payload, fin)
                 if fin:
                     self._end_message()
-                if self._pulls and not (self._own_recv_frame or self.debug):
-                    self._got = first & 0x0F
-                    self._got_data = payload
-                    self._got_fin = fin
-                    self._frames_received += 1
-                    return
+                self._hand_over(first & 0x0F, payload, fin)
+                return
             frame = frames.new_frame(_OPCODES[first & 0x0F], payload, fin)
         self._frames_received += 1
         if self._own_recv_frame or self.debug:
             self.recv_frame(frame)
         elif control:
             self._receive_control(frame)
+        else:
+            self._events.append(frame)
+
+    def _hand_over(self, opcode: int, payload: bytes, fin: bool) -> None:
+        """Hand over a data frame: to a session in fields, to all others as a Frame."""
+        self._frames_received += 1
+        if self._pulls and not (self._own_recv_frame or self.debug):
+            self._got = opcode
+            self._got_data = payload
+            self._got_fin = fin
+            return
+        frame = frames.new_frame(_OPCODES[opcode], payload, fin)
+        if self._own_recv_frame or self.debug:
+            self.recv_frame(frame)
         else:
             self._events.append(frame)
 
