@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from websockets.sync.server import ServerConnection
@@ -172,13 +173,13 @@ def test_answers_that_come_after_the_close() -> None:
 
 def test_output_that_nobody_reads(answer: Begin) -> None:
     """As with ``head``: it ends in an orderly way."""
-    closed: list[int | None] = []
+    closed: SimpleQueue[int | None] = SimpleQueue()
 
     def handler(peer: ServerConnection) -> None:
         with contextlib.suppress(Exception):
             while True:
                 peer.send("more")
-        closed.append(peer.close_code)
+        closed.put(peer.close_code)
 
     with running(answer(handler), "-q", "--wait", "none") as process:
         assert process.stdout is not None
@@ -187,7 +188,7 @@ def test_output_that_nobody_reads(answer: Begin) -> None:
         assert process.wait(TIMEOUT) == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
-    assert closed == [1000]
+    assert closed.get(timeout=TIMEOUT) == 1000
 
 
 # What is asked for.
