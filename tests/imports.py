@@ -9,11 +9,54 @@ import each other.
 from __future__ import annotations
 
 import argparse
+import ast
+import re
+from collections.abc import Iterator
 from functools import cache
 from itertools import chain
 
-from .source import modules, parse
-from .test_layers import ORDER, cython_imports, imports
+from .source import modules, parse, walk_runtime
+
+CYTHON_IMPORT = re.compile(r"^\s*from (\.[\w.]*) c?import (.+)$", re.MULTILINE)
+
+
+def package_of(name: str) -> list[str]:
+    """The package that relative imports of a module start from."""
+    if modules()[name].name == "__init__.py":
+        return name.split(".") if name else []
+    return name.split(".")[:-1]
+
+
+def resolve(name: str, level: int, module: str, names: list[str]) -> Iterator[str]:
+    """Modules of this package that ``from ..module import names`` loads."""
+    parts = package_of(name)
+    parts = parts[: len(parts) - level + 1] + [p for p in module.split(".") if p]
+    base = ".".join(parts)
+    for imported in names:
+        inner = ".".join([*parts, imported])
+        yield inner if inner in modules() else base
+
+
+def imports(name: str, tree: ast.Module) -> Iterator[str]:
+    """What a module imports at run time: "." and a name if it is one of ours."""
+    for node in walk_runtime(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module or ""
+        elif isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            found = resolve(name, node.level, node.module or "", names)
+            yield from (f".{module}" for module in found)
+
+
+def cython_imports(name: str, source: str) -> Iterator[str]:
+    """The same for a ``.pxd`` or ``.pyx``."""
+    for dotted, imported in CYTHON_IMPORT.findall(source):
+        module = dotted.lstrip(".")
+        names = [part.split()[0] for part in imported.strip("()").split(",")]
+        found = resolve(name, len(dotted) - len(module), module, names)
+        yield from (f".{module}" for module in found)
 
 
 @cache
@@ -65,9 +108,9 @@ def floors() -> int:
     return max(map(floor, graph()))
 
 
-def upward() -> list[tuple[str, str]]:
+def upward(order: list[str]) -> list[tuple[str, str]]:
     """Arrows against the order of the layers."""
-    place = {name: number for number, name in enumerate(ORDER)}
+    place = {name: number for number, name in enumerate(order)}
     return [
         (name, target)
         for name, targets in graph().items()
@@ -91,11 +134,13 @@ def dot() -> str:
 
 def summary() -> str:
     """The counts, in one line."""
+    from .test_layers import ORDER  # which takes from here what reads imports
+
     arrows = len([*chain.from_iterable(graph().values())])
     high = "-" if circles() else str(floors())
     return (
         f"{len(graph())} rooms, {arrows} arrows, {high} floors, "
-        f"{len(upward())} upward arrows, {len(circles())} circles"
+        f"{len(upward(ORDER))} upward arrows, {len(circles())} circles"
     )
 
 

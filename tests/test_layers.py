@@ -7,15 +7,15 @@ Names that only annotations need are exempt: they are under TYPE_CHECKING.
 from __future__ import annotations
 
 import ast
-import re
 import sys
 from collections.abc import Iterator
 
 import pytest
 
 from .children import run
+from .imports import circles, cython_imports, dot, graph, imports, upward
 from .pure import SOURCE
-from .source import modules, parse, walk_runtime
+from .source import modules, parse
 
 LAYERS = {
     1: [
@@ -74,47 +74,6 @@ FORBIDDEN = {
 }
 # The one place where the core takes what tests and simulations replace.
 ALLOWED = {"environment": {"time"}}
-
-CYTHON_IMPORT = re.compile(r"^\s*from (\.[\w.]*) c?import (.+)$", re.MULTILINE)
-
-
-def package_of(name: str) -> list[str]:
-    """The package that relative imports of a module start from."""
-    if modules()[name].name == "__init__.py":
-        return name.split(".") if name else []
-    return name.split(".")[:-1]
-
-
-def resolve(name: str, level: int, module: str, names: list[str]) -> Iterator[str]:
-    """Modules of this package that ``from ..module import names`` loads."""
-    parts = package_of(name)
-    parts = parts[: len(parts) - level + 1] + [p for p in module.split(".") if p]
-    base = ".".join(parts)
-    for imported in names:
-        inner = ".".join([*parts, imported])
-        yield inner if inner in ORDER else base
-
-
-def imports(name: str, tree: ast.Module) -> Iterator[str]:
-    """What a module imports at run time: "." and a name if it is one of ours."""
-    for node in walk_runtime(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.module or ""
-        elif isinstance(node, ast.ImportFrom):
-            names = [alias.name for alias in node.names]
-            found = resolve(name, node.level, node.module or "", names)
-            yield from (f".{module}" for module in found)
-
-
-def cython_imports(name: str, source: str) -> Iterator[str]:
-    """The same for a ``.pxd`` or ``.pyx``."""
-    for dotted, imported in CYTHON_IMPORT.findall(source):
-        module = dotted.lstrip(".")
-        names = [part.split()[0] for part in imported.strip("()").split(",")]
-        found = resolve(name, len(dotted) - len(module), module, names)
-        yield from (f".{module}" for module in found)
 
 
 def breaches(name: str, imported: Iterator[str]) -> list[str]:
@@ -234,10 +193,8 @@ def test_the_driver_is_not_imported_by_the_core() -> None:
 
 
 def test_the_picture_of_imports() -> None:
-    from . import imports as picture
-
-    assert picture.upward() == []
-    assert picture.circles() == set()
-    drawn = picture.dot()
+    assert upward(ORDER) == []
+    assert circles() == set()
+    drawn = dot()
     assert '"session" -> "protocol";' in drawn
-    assert drawn.count("->") == sum(map(len, picture.graph().values()))
+    assert drawn.count("->") == sum(map(len, graph().values()))
