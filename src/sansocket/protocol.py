@@ -232,6 +232,11 @@ class Protocol(Writer):
         is arriving."""
         return self._unread()
 
+    @property
+    def receiving_message(self) -> bool:
+        """Whether a message has begun to arrive and has not ended yet."""
+        return self._message != 0
+
     def _unread(self) -> int:
         return len(self._data) - self._pos
 

@@ -185,6 +185,71 @@ def test_input_that_comes_too_late(
     assert terminal.told == [missing]
 
 
+@pytest.mark.parametrize(
+    ("parts", "status", "shown"),
+    [
+        (["a", "b", "c", "d", ""], 0, ["abcd"]),
+        (["a", "b"], 5, []),
+    ],
+)
+def test_a_message_that_takes_longer_than_the_silence_to_wait_for(
+    endings: Endings,
+    script: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    parts: list[str],
+    status: int,
+    shown: list[str],
+) -> None:
+    """Whenever the time has passed, one more part of it arrives, if there is one."""
+    terminal = script()
+    messages: list[Any] = []
+    monkeypatch.setattr(terminal, "receive", messages.append)
+    real_wait = asyncio.wait
+    talk: Conversation
+
+    async def main() -> int:
+        nonlocal talk
+        loop = asyncio.get_running_loop()
+        real_time, passed = loop.time, 0.0
+        left = asyncio.Queue[str]()
+
+        async def pieces() -> AsyncIterator[str]:
+            while piece := await left.get():
+                yield piece
+
+        async def handler(connection: ServerConnection) -> None:
+            await connection.send(pieces())
+
+        async def wait(tasks: Any, timeout: float | None = None, **options: Any) -> Any:
+            nonlocal passed
+            if timeout is None:
+                return await real_wait(tasks, **options)
+            passed += timeout
+            if parts:
+                received = talk.connection.protocol.stats.bytes_received
+                left.put_nowait(parts.pop(0))
+                await until(
+                    lambda: talk.connection.protocol.stats.bytes_received != received
+                )
+            return None
+
+        monkeypatch.setattr(loop, "time", lambda: real_time() + passed)
+        monkeypatch.setattr(asyncio, "wait", wait)
+        async with serve(handler, "127.0.0.1", 0) as server:
+            uri = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            talk = Conversation(options_of(uri), terminal, endings(1.0, SIGNALS))
+            try:
+                return await talk.run()
+            finally:
+                left.put_nowait("")  # the handler may still wait for it
+
+    assert asyncio.run(main()) == status
+    assert messages == shown
+    assert parts == []
+    missing = "the last message did not arrive completely"
+    assert (missing in terminal.told) is (status == 5)
+
+
 def test_nothing_is_read_once_a_person_has_closed(
     endings: Endings, script: Any
 ) -> None:

@@ -174,6 +174,20 @@ def test_a_frame_that_an_extension_decodes_is_not_taken(impl: Any) -> None:
     assert protocol.take_payload() is None
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_whether_a_message_is_arriving(impl: Any, side: str) -> None:
+    """From the end of the header of its first frame to the end of its last frame."""
+    protocol = opened(impl, side)
+    frames = [wire(side, *frame) for frame in FRAMES[1:5]]
+    header = len(frames[1]) - 200
+    found = []
+    for byte in b"".join(frames):
+        protocol.receive_data(bytes((byte,)))
+        found.append(protocol.receiving_message)
+    before = len(frames[0]) + header - 1
+    assert found == [False] * before + [True] * (len(found) - before - 1) + [False]
+
+
 class TestHandshake:
     def test_server(self, impl: Any) -> None:
         protocol = impl.server.ServerProtocol()

@@ -25,7 +25,8 @@ editing, and a history in ~/.local/state/sansocket.
 
 In a pipe, lines are sent unchanged. Text messages are printed unchanged on standard
 output, binary messages in hexadecimal. After the end of the input, the connection is
-closed with code 1000 once no message has arrived for the time given by --wait.
+closed with code 1000 once nothing of a message has arrived for the time given by
+--wait.
 """
 EPILOG = """\
 examples:
@@ -42,8 +43,8 @@ exit status:
   3    the connection was closed with another code, such as 1009 (message too big)
   4    the connection was lost: the server sent no close frame
   5    as for 0, but part of the input was not sent, such as a line that is not UTF-8
-       or input after the server closed, or output could not be written; standard
-       error has the details
+       or input after the server closed, or the last message did not arrive
+       completely, or output could not be written; standard error has the details
   130  Ctrl-C in a pipe, after closing the connection; 143 for SIGTERM
 """
 
@@ -142,8 +143,8 @@ def add_conversation_options(group: Any) -> None:
         type=parse_timeout,
         default="1",
         metavar="SECONDS",
-        help="in a pipe, after the end of the input, close once no message has "
-        "arrived for this long; none waits for the server to close "
+        help="in a pipe, after the end of the input, close once nothing of a message "
+        "has arrived for this long; none waits for the server to close "
         "(default: %(default)s)",
     )
     group.add_argument(

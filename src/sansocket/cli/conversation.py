@@ -179,11 +179,15 @@ class Conversation:
     def farewell(self) -> int:
         """Report how the connection ended; return the exit status."""
         exc = self.connection.protocol.close_exc
-        self.terminal.status(printable(str(exc)))
         number = self.ending.number
         if number and not (self.terminal.interactive and number == signal.SIGINT):
-            return SIGNALLED + number
-        return status_of(exc) or (NORMAL if self.complete else INCOMPLETE)
+            status = SIGNALLED + number
+        else:
+            status = status_of(exc)
+            if status == NORMAL and self.connection.protocol.receiving_message:
+                self.miss("the last message did not arrive completely")
+        self.terminal.status(printable(str(exc)))
+        return status or (NORMAL if self.complete else INCOMPLETE)
 
     # --- the conversation
 
@@ -270,15 +274,20 @@ class Conversation:
             self.terminal.tell(text)
 
     async def wait_for_silence(self, receiving: asyncio.Task[None]) -> None:
-        """Wait until no message has arrived for the time given by --wait."""
+        """Wait until nothing of a message has arrived for the time given by --wait."""
         wait = self.options.wait
         if wait is None:
             await asyncio.wait([receiving])
             return
         loop = asyncio.get_running_loop()
+        protocol = self.connection.protocol
         self.last = loop.time()
         while not receiving.done() and (left := self.last + wait - loop.time()) > 0:
+            received = protocol.stats.bytes_received
             await asyncio.wait([receiving], timeout=left)
+            arrives = protocol.stats.bytes_received != received
+            if arrives and protocol.receiving_message:
+                self.last = loop.time()
 
     async def obey(self) -> None:
         """Execute what the user types, until the end of the input."""
