@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
+import time
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
@@ -60,6 +61,7 @@ def alone() -> Iterator[None]:
     """
     interval, collecting = sys.getswitchinterval(), gc.isenabled()
     sys.setswitchinterval(3600)
+    time.sleep(0.0001)  # a thread that waits already would still come after 5 ms
     gc.disable()
     try:
         yield
