@@ -1,16 +1,43 @@
 cimport cython
 
 from ._native cimport kernels
-from ._inbox cimport Inbox
 from ._liveness cimport Liveness
 from ._wire.writer cimport SharedMessage
 from .frames cimport Frame
 from .protocol cimport Protocol
 
 cdef double _NEVER, _LOOK_AHEAD, _BODY_WAIT
-cdef Py_ssize_t _MOST_UNREAD
+cdef Py_ssize_t _MOST_UNREAD, _LITTLE, _PER_MESSAGE
 cdef int _EVERY, _HELD
 cdef int _CONNECTING, _OPEN, _CLOSING, _CLOSED
+
+
+@cython.final
+cdef class Inbox:
+    cdef readonly bint in_parts
+    cdef readonly Py_ssize_t size
+    cdef readonly int taken
+    cdef Py_ssize_t _bytes
+    cdef double _high
+    cdef Py_ssize_t _low
+    cdef bint _drops
+    cdef int _first_opcode
+    cdef bytes _first
+    cdef object _others
+    cdef int _opcode
+    cdef list _parts
+    cdef object _decoder
+
+    cdef bint is_full(self) noexcept
+    cdef bint is_low(self) noexcept
+    cdef lift_limit(self)
+    cdef add(self, int opcode, bytes data, bint fin)
+    cdef _enqueue(self, int opcode, bytes data)
+    cdef bytes _dequeue(self)
+    @cython.locals(data=bytes)
+    cdef take(self, object decode)
+    @cython.locals(opcode=int, data=bytes)
+    cdef take_part(self, object arriving, object decode)
 
 
 cdef class Session:
