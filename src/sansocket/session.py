@@ -311,14 +311,11 @@ class Session:
         if not self._inbox.size:
             self._wanted, self._part_wanted = True, False
             return None
-        try:
-            return self._inbox.take(decode)
-        except UnicodeDecodeError:
-            if not self._refuse_text(now):
-                raise
-            return None
-        finally:
-            self._taken(now)
+        data = self._inbox.take()
+        if self._inbox.taken == 0x1 if decode is None else decode:
+            return self._decoded(data, now)
+        self._taken(now)
+        return data
 
     def next_part(
         self, now: float, decode: bool | None = None
@@ -502,9 +499,26 @@ class Session:
     # --- inside: reading
 
     def _read_if_empty(self, now: float) -> None:
-        if not self._inbox.size:
+        if not (self._inbox.size or self._is_idle()):
             self._read_one(now)
             self._settle(now)
+
+    def _is_idle(self) -> bool:
+        """Whether to read on would find nothing and change nothing."""
+        if self._ended or not (self.reading and self.was_open):
+            return False
+        drained: bool = self.protocol._is_drained()
+        return drained and self._look_ahead_at == _NEVER
+
+    def _decoded(self, data: bytes, now: float) -> str | None:
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            if not self._refuse_text(now):
+                raise
+            return None
+        finally:
+            self._taken(now)
 
     def _taken(self, now: float) -> None:
         """The application has got something."""
@@ -708,8 +722,9 @@ class Inbox:
         self.size += 1
         self._bytes += len(data) + _PER_MESSAGE
 
-    def _dequeue(self) -> bytes:
-        """The data of the first message."""
+    def take(self) -> bytes:
+        """Take the first message."""
+        self.taken = self._first_opcode
         data = self._first
         self.size -= 1
         self._bytes -= len(data) + _PER_MESSAGE
@@ -717,14 +732,6 @@ class Inbox:
             self._first_opcode, self._first = self._others.popleft()
         else:
             self._first = b""
-        return data
-
-    def take(self, decode: bool | None) -> str | bytes:
-        """Take the first message; ``decode`` as for ``Session.next_message()``."""
-        self.taken = self._first_opcode
-        data = self._dequeue()
-        if self.taken == 0x1 if decode is None else decode:
-            return data.decode()
         return data
 
     def take_part(
@@ -739,8 +746,7 @@ class Inbox:
         """
         fin = self.size > 0
         if fin:
-            opcode = self._first_opcode
-            data = self._dequeue()
+            opcode, data = self._first_opcode, self.take()
         else:
             if arriving is not None:
                 self._opcode = arriving[0]
