@@ -18,7 +18,6 @@ COMPILED = [
     "_http.handshake",
     "_http.heads",
     "_http.responses",
-    "_inbox",
     "_liveness",
     "_native.kernels",
     "_native.zstream",

@@ -71,6 +71,9 @@ def arguments_of(text: str) -> list[str]:
     return [last_word(part) for part in text.split(",") if part.strip()]
 
 
+PLAIN_LINES = {"pass", "@cython.final"}  # which declare nothing
+
+
 def read_pxd(source: str) -> Declared:
     """Parse a ``.pxd``, as far as this package uses the language."""
     found = Declared({}, {}, [], {})
@@ -82,7 +85,7 @@ def read_pxd(source: str) -> Declared:
             inside = ""
         if text.startswith("cdef extern"):
             inside = "extern"
-        elif inside == "extern" or "cimport" in text or text == "pass":
+        elif inside == "extern" or "cimport" in text or text in PLAIN_LINES:
             continue
         elif text.startswith("@cython.locals("):
             typed = re.findall(r"(\w+)=", text)
@@ -423,7 +426,8 @@ def test_leftovers_in_a_pxd_are_seen() -> None:
     """The parser above reads everything; what it skipped could not be checked."""
     found = read_pxd(
         "cimport cython\ncdef int _A, _B\ncdef tuple _C\n"
-        "cdef class X(base.Y):\n    cdef dict __dict__\n    cdef public bint fin\n"
+        "@cython.final\ncdef class X(base.Y):\n"
+        "    cdef dict __dict__\n    cdef public bint fin\n"
         '    @cython.locals(a=int,\n        b="const unsigned char *")\n'
         "    cdef int go(self, const unsigned char *data,  # why\n"
         "                bint fin) except -1\n"

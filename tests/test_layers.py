@@ -45,7 +45,7 @@ LAYERS = {
         *("_http.handshake", "server", "reconnection", "client", "proxy"),
         "redirects",
     ],
-    5: ["_inbox", "_liveness", "session"],
+    5: ["_liveness", "session"],
     6: ["_base.options"],
     7: [
         *("asyncio._keywords", "asyncio._waiter", "asyncio._progress"),

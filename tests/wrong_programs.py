@@ -22,11 +22,11 @@ from sansocket.extensions.permessage_deflate import PerMessageDeflate
 from sansocket.frames import Frame
 from sansocket.protocol import Protocol
 from sansocket.server import ServerProtocol
-from sansocket.session import Session
+from sansocket.session import Inbox, Session
 
 from . import wrong_values as values
 from .source import modules
-from .wrong_values import FROM_CLIENT, Inbox, Payload
+from .wrong_values import FROM_CLIENT, Payload
 
 MOST_WIRE = len(FROM_CLIENT)
 COMPILED = [

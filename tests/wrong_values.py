@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from sansocket import _inbox, _liveness
+from sansocket import _liveness
 from sansocket._base.closing import Close
 from sansocket._native import kernels, zstream
 from sansocket.asyncio._broadcast import broadcast
@@ -31,14 +31,15 @@ from sansocket.frames import Frame, Opcode
 from sansocket.http11 import Request, RequestParser, Response, ResponseParser
 from sansocket.protocol import Protocol, Side, State
 from sansocket.server import ServerProtocol
-from sansocket.session import Session
+from sansocket.session import Inbox, Session
 from sansocket.uri import parse_uri
 
 # Of use in programs only.
 _FOR_PROGRAMS: list[Any] = [array, ctypes, broadcast, Close, Headers, Opcode, Protocol]
 _FOR_PROGRAMS += [Request, RequestParser, Response, ResponseParser, Waiter, Frame]
+_FOR_PROGRAMS += [Inbox]
 
-Inbox, Liveness = _inbox.Inbox, _liveness.Liveness
+Liveness = _liveness.Liveness
 Payload, TextReader = kernels.Payload, kernels.TextReader
 Inflater, Deflater = zstream.Inflater, zstream.Deflater
 

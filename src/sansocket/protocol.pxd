@@ -39,7 +39,8 @@ cdef class Protocol(Writer):
     cdef object _pull(self)
     cdef bint _pull_data(self) except -1
     cdef object _take(self, bytes fresh)
-    cdef object _read_frames(self, Py_ssize_t limit)
+    cdef bint _is_drained(self)
+    cdef object _read_frames(self, Py_ssize_t limit, bint pulls=*)
     cdef object _receive_control(self, Frame frame)
     cdef object _receive_close(self, object close, bytes data)
     cdef object _set_state(self, int state)

@@ -448,12 +448,14 @@ class Protocol(Writer):
         """
         self._got = _NOTHING
         if self._phase == _FRAMES and self._pos < len(self._data) and not self._events:
-            self._pulls = True
-            try:
-                self._read_frames(1)
-            finally:
-                self._pulls = False
+            self._read_frames(1, True)
         return self._got != _NOTHING
+
+    def _is_drained(self) -> bool:
+        """Whether the connection is open, and there is nothing to pull."""
+        if self._state != _OPEN or self._phase != _FRAMES or self._held_too_much:
+            return False
+        return self._pos >= len(self._data) and not self._events
 
     def _take(self, fresh: bytes) -> None:
         """Put bytes where they belong; a handshake message is read at once."""
@@ -470,9 +472,10 @@ class Protocol(Writer):
         elif self._phase == _HOLD:
             self._hold(fresh)
 
-    def _read_frames(self, limit: int) -> None:
+    def _read_frames(self, limit: int, pulls: bool = False) -> None:
         """Parse up to ``limit`` frames, or all that is unread if it is negative;
         fail the connection if something is wrong."""
+        self._pulls = pulls
         try:
             self._parse(limit)
             if self._pong is not None and self._pongs != _HELD:

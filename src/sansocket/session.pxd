@@ -1,16 +1,42 @@
 cimport cython
 
 from ._native cimport kernels
-from ._inbox cimport Inbox
 from ._liveness cimport Liveness
 from ._wire.writer cimport SharedMessage
 from .frames cimport Frame
 from .protocol cimport Protocol
 
 cdef double _NEVER, _LOOK_AHEAD, _BODY_WAIT
-cdef Py_ssize_t _MOST_UNREAD
+cdef Py_ssize_t _MOST_UNREAD, _LITTLE, _PER_MESSAGE
 cdef int _EVERY, _HELD
 cdef int _CONNECTING, _OPEN, _CLOSING, _CLOSED
+
+
+@cython.final
+cdef class Inbox:
+    cdef readonly bint in_parts
+    cdef readonly Py_ssize_t size
+    cdef readonly int taken
+    cdef Py_ssize_t _bytes
+    cdef double _high
+    cdef Py_ssize_t _low
+    cdef bint _drops
+    cdef int _first_opcode
+    cdef bytes _first
+    cdef object _others
+    cdef int _opcode
+    cdef list _parts
+    cdef object _decoder
+
+    cdef bint is_full(self) noexcept
+    cdef bint is_low(self) noexcept
+    cdef lift_limit(self)
+    cdef add(self, int opcode, bytes data, bint fin)
+    cdef _enqueue(self, int opcode, bytes data)
+    @cython.locals(data=bytes)
+    cdef bytes take(self)
+    @cython.locals(opcode=int, data=bytes)
+    cdef take_part(self, object arriving, object decode)
 
 
 cdef class Session:
@@ -39,6 +65,7 @@ cdef class Session:
     cpdef receive_data(self, object data, double now)
     cpdef receive_from(self, bytearray buffer, Py_ssize_t size, double now)
     cdef _received(self, double now)
+    @cython.locals(data=bytes)
     cpdef next_message(self, double now, object decode=*)
     cpdef list data_to_send(self)
     cdef bint _is_closed(self)
@@ -46,6 +73,9 @@ cdef class Session:
     cdef bint _has_unread(self)
     cpdef bint doubts(self, double now)
     cdef _read_if_empty(self, double now)
+    @cython.locals(drained=bint)
+    cdef bint _is_idle(self)
+    cdef _decoded(self, bytes data, double now)
     cdef _taken(self, double now)
     cdef bint _refuse_text(self, double now)
     cdef _resume(self, double now)

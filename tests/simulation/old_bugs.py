@@ -151,7 +151,7 @@ BUGS = {
     "N": Bug(
         "a close frame behind max_queue small messages is not seen",
         ("task goes on", "1006"),
-        (("_inbox.py", " and self._bytes >= _LITTLE", ""),),
+        (("session.py", " and self._bytes >= _LITTLE", ""),),
     ),
     "U": Bug(
         "what a handler raises in connection_lost() skips the end",

@@ -9,7 +9,9 @@ cdef int _PLAIN, _DEFLATE, _CUSTOM
 cdef int _WHOLE, _DEFLATED
 cdef int _FRAMES, _NOTHING
 cdef uint64_t _NO_LIMIT, _HUGE
-cdef tuple _FIRST_BYTES, _OPCODES
+cdef int _IN_MESSAGE
+cdef bytes _FIRST_BYTES
+cdef tuple _OPCODES
 
 cpdef int extension_mode(object extensions) except -1
 cdef uint64_t _to_limit(object size) except? 1
@@ -57,8 +59,8 @@ cdef class Reader(kernels.TextReader):
         self, object max_size, object max_fragments, object max_inflated_size)
     @cython.locals(
         data=bytes, buf="const unsigned char *", pos=Py_ssize_t, end=Py_ssize_t,
-        start=Py_ssize_t, mode=int, idle="const unsigned char *",
-        busy="const unsigned char *", masked=bint, mask_bit=int, key_size=int,
+        start=Py_ssize_t, mode=int, kinds="const unsigned char *", idle=int,
+        masked=bint, mask_bit=int, key_size=int,
         first=int, opcode=int, kind=int, length=uint64_t, left=uint64_t,
         most=uint64_t, most_deflated=uint64_t, changed=bint, payload=bytes)
     cdef int _parse(self, Py_ssize_t limit) except -1

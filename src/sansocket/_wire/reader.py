@@ -48,7 +48,8 @@ _PLAIN, _DEFLATE, _CUSTOM = PLAIN, DEFLATE, CUSTOM
 _WHOLE, _DEFLATED = WHOLE, DEFLATED
 _NO_LIMIT = NO_LIMIT
 _HUGE = 1 << 62
-_FIRST_BYTES = FIRST_BYTES
+_FIRST_BYTES = b"".join(FIRST_BYTES)  # 256 times their index
+_IN_MESSAGE = 3 * 256
 _FRAMES = FRAMES
 _NOTHING = NOTHING
 _KNOWN_OPCODES: dict[int, Any] = {int(opcode): opcode for opcode in Opcode}
@@ -146,7 +147,8 @@ class Reader(kernels.TextReader):
         self._needed = 0
         mode = _PLAIN
         most = most_deflated = 0
-        idle = busy = _FIRST_BYTES[mode]
+        kinds = _FIRST_BYTES
+        idle = 0  # where they begin outside of a message
         changed = True  # whether settings may have been, by code that is not ours
         masked = not self._client
         mask_bit = 0x80 if masked else 0
@@ -155,8 +157,7 @@ class Reader(kernels.TextReader):
             if changed:
                 changed = False
                 mode = extension_mode(self._extensions) if self._extensions else _PLAIN
-                idle = _FIRST_BYTES[mode]
-                busy = _FIRST_BYTES[3 + mode]
+                idle = mode * 256
                 most = self._max_message
                 if self._max_fragment < most:
                     most = self._max_fragment
@@ -177,7 +178,7 @@ class Reader(kernels.TextReader):
                     break
                 first = buf[pos]
                 opcode = first & 0x0F
-                kind = busy[first] if self._message else idle[first]
+                kind = kinds[idle + first + (_IN_MESSAGE if self._message else 0)]
                 if kind == 0 or (
                     opcode == 0 and self._fragments >= self._max_fragments
                 ):

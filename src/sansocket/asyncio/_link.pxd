@@ -72,7 +72,7 @@ cdef class Link:
     cdef _hand_over(self)
     cdef _wake(self)
     cpdef _call(self, function)
-    @cython.locals(count=int)
+    @cython.locals(count=int, now=double)
     cdef _call_back(self)
     cdef _end_program(self, exc)
     cdef _fail_pings(self)
@@ -87,9 +87,10 @@ cdef class Link:
     cdef bint _queued(self) except -1
     @cython.locals(turn=Turn)
     cdef _flush_soon(self)
-    @cython.locals(flushed="uint64_t")
+    @cython.locals(flushed="uint64_t", writes=list)
     cdef _flush(self)
     cdef bint _is_cut_off(self) except -1
+    @cython.locals(last=bytes, half_close=bint)
     cdef _write(self, list writes, Py_ssize_t size)
     cdef _write_large(self, list writes)
     cdef _half_close(self)

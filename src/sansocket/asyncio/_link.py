@@ -344,7 +344,8 @@ class Link:
                         self._loop.call_soon(self._call_again)
                         return
                 count += 1
-                message = session.next_message(self._time())
+                now = self._now if self._inside else self._clock()
+                message = session.next_message(now)
                 if message is None:
                     return
                 assert self._on_message is not None
@@ -450,7 +451,7 @@ class Link:
     def _flush(self) -> None:
         """Do what the session has for the network."""
         session = self.session
-        writes = session.data_to_send()
+        writes = self.protocol._take_writes()
         flushed, self._flushed = self._flushed, self.protocol._bytes_sent
         if self._lost:
             return
@@ -496,7 +497,8 @@ class Link:
 
     def _write(self, writes: list[bytes], size: int) -> None:
         """Write what was queued, so many bytes."""
-        half_close = not writes[-1]
+        last = writes[-1]
+        half_close = not last
         if half_close:
             writes.pop()
         if len(writes) == 1:

@@ -4,6 +4,8 @@ from .._wire.writer cimport SharedMessage
 from ._link cimport Link
 from ._waiter cimport Waiter
 
+cdef int _MOST_STREAK
+
 
 cdef class Connection(Link):
     cdef _take_next(self, decode)

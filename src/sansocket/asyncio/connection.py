@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 WHOLE = (str, bytes, bytearray, memoryview)
+_MOST_STREAK = MOST_STREAK  # a C value in the compiled form
 
 
 class Connection(Link):
@@ -256,7 +257,7 @@ class Connection(Link):
 
         """
         guard(self)
-        if isinstance(message, WHOLE):
+        if type(message) is bytes or isinstance(message, WHOLE):
             if self._fragmenting is not None and self._fragmenting.locked():
                 async with self._fragmenting:
                     pass  # until the fragmented messages before it are sent
@@ -407,7 +408,7 @@ class Connection(Link):
     def _take_next(self, decode: bool | None) -> Data | None:
         """Take the next message, if it is there and the turn of the loop has time."""
         self._check_receiver()
-        if self._streak == MOST_STREAK:
+        if self._streak == _MOST_STREAK:
             return None
         message = self.session.next_message(self._time(), decode)
         if message is not None:
@@ -417,7 +418,7 @@ class Connection(Link):
 
     def _until_next(self) -> Waiter:
         """What to await until there may be a message; raise if there will be none."""
-        if self._streak == MOST_STREAK:
+        if self._streak == _MOST_STREAK:
             return self._after_turn()
         if self.session._is_closed():
             raise self.session.close_exc
