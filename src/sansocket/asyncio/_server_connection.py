@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from .._base.options import NotAwaitable, awaitable, check_function, check_response
 from .._base.values import refuse
+from .._http.responses import name_server
 from ..exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHeader
 from ..headers import build_www_authenticate_basic, parse_authorization_basic
 from ..protocol import CLOSED, CONNECTING, OPEN
@@ -143,8 +144,8 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
     def _answer(self, response: Response, server_header: str | None) -> bool:
         """Answer the request; tell whether the connection is open then."""
         try:
-            if server_header is not None and "Server" not in response.headers:
-                response.headers["Server"] = server_header
+            if server_header is not None:
+                name_server(response, server_header)
             self._respond(response)
         except Exception as exc:
             return self._apologise(exc)
