@@ -69,6 +69,8 @@ PER_MESSAGE = 256
 _turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Turn]] = (
     weakref.WeakKeyDictionary()
 )
+# The one that was asked for last: mostly there is one loop.
+_latest: weakref.ref[Turn] | None = None
 
 
 class Turn:
@@ -82,7 +84,9 @@ class Turn:
 
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._clock = _clock_of(loop)
         self.view = memoryview(bytearray(READ_SIZE))
         self.began = NEVER
         self.sent = 0
@@ -138,9 +142,9 @@ class Link:
         if getattr(self, "session", None) is not None:
             raise RuntimeError("a connection is initialised only once")
         self._loop = loop = asyncio.get_running_loop()
-        self._turn = _turn_of(loop)
-        self._buffer: Any = self._turn.view.obj
-        self._clock = _clock_of(loop)
+        self._turn = turn = _turn_of(loop)
+        self._buffer: Any = turn.view.obj
+        self._clock = turn._clock
         self.protocol = protocol
         self._logger: LoggerLike | None = None  # made when first needed
         if protocol.debug:
@@ -669,11 +673,16 @@ def _raise(exc: BaseException) -> None:
 
 def _turn_of(loop: asyncio.AbstractEventLoop) -> Turn:
     """What the connections of a loop share."""
+    global _latest
+    turn = None if _latest is None else _latest()
+    if turn is not None and turn._loop is loop:
+        return turn
     found = _turns.get(loop)
     turn = None if found is None else found()
     if turn is None:
-        turn = Turn()
+        turn = Turn(loop)
         _turns[loop] = weakref.ref(turn)
+    _latest = weakref.ref(turn)
     return turn
 
 
