@@ -69,6 +69,9 @@ PER_MESSAGE = 256
 _turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Turn]] = (
     weakref.WeakKeyDictionary()
 )
+# Classes known to have no methods that stand in for functions of the application.
+PLAIN: set[type] = set()
+
 # The one that was asked for last: mostly there is one loop.
 _latest: weakref.ref[Turn] | None = None
 
@@ -164,9 +167,13 @@ class Link:
         # Not 0: then TLS pauses with nothing to write, and finds no cause to resume.
         self._write_high = max(high, 1)
         kind = type(self)
-        self._on_open = on_open or getattr(kind, "on_open", None)
-        self._on_message = on_message or getattr(kind, "on_message", None)
-        self._on_close = on_close or getattr(kind, "on_close", None)
+        if kind not in PLAIN:
+            on_open = on_open or getattr(kind, "on_open", None)
+            on_message = on_message or getattr(kind, "on_message", None)
+            on_close = on_close or getattr(kind, "on_close", None)
+        self._on_open = on_open
+        self._on_message = on_message
+        self._on_close = on_close
         # Until the opening handshake is decided.
         self._opening = protocol.state is CONNECTING
         self._lost = False  # whether the TCP connection is gone
