@@ -134,8 +134,9 @@ class Headers(MutableMapping[str, str]):
 
     def __init__(self, headers: HeadersLike = (), /, **kwargs: str) -> None:
         # The original pairs; and for each key its value, or a list if it has several.
-        self._list: list[tuple[str, str]] = []
-        self._index: dict[str, str | list[str]] = {}
+        # Without an index, it is the lines of a head that nobody has looked at yet.
+        self._list: list[tuple[str, str]] | str = []
+        self._index: dict[str, str | list[str]] | None = {}
         if headers or kwargs:
             self.update(headers, **kwargs)
 
@@ -217,7 +218,7 @@ class Headers(MutableMapping[str, str]):
 
     def _add(self, key: str, value: str) -> None:
         _pairs_of(self).append((key, value))
-        add_to_index(self._index, key.lower(), value)
+        add_to_index(_index_of(self), key.lower(), value)
 
     # Whole
 
@@ -228,12 +229,12 @@ class Headers(MutableMapping[str, str]):
             InvalidHeader: if a name is not a token.
             InvalidHeaderValue: if a value contains CR, LF or NUL, or is not ISO-8859-1.
         """
-        return write_fields("", self._list)[2:]
+        return write_fields("", _pairs_of(self))[2:]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Headers):
             return NotImplemented
-        return self._index == other._index
+        return _index_of(self) == _index_of(other)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -242,7 +243,7 @@ class Headers(MutableMapping[str, str]):
         return "".join(lines) + "\n"
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._list!r})"
+        return f"{type(self).__name__}({_pairs_of(self)!r})"
 
 
 HeadersLike: TypeAlias = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
@@ -252,11 +253,45 @@ HeadersLike: TypeAlias = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
 # Guaranteed to return a list and a dict: compiled methods check neither types nor the
 # depth of recursion, in case these attributes contain something else.
 def _pairs_of(headers: Headers) -> list[tuple[str, str]]:
-    return headers._list
+    pairs = headers._list
+    if isinstance(pairs, str):
+        _look_at(headers, pairs)
+        return _pairs_of(headers)
+    return pairs
 
 
 def _index_of(headers: Headers) -> dict[str, str | list[str]]:
-    return headers._index
+    index = headers._index
+    if index is None:
+        _pairs_of(headers)
+        return _index_of(headers)
+    return index
+
+
+def _look_at(headers: Headers, lines: str) -> None:
+    """Take apart the lines that are kept as they will be sent."""
+    read = read_fields(lines.split("\r\n"))
+    assert read is not None
+    headers._list, headers._index = read._list, read._index
+
+
+def from_lines(lines: str) -> Headers:
+    """Make ``Headers`` from checked lines, to be taken apart once somebody asks."""
+    headers = _new(Headers)
+    headers._list = lines
+    headers._index = None
+    return headers
+
+
+def lines_of(headers: Headers) -> str | None:
+    """What ``from_lines()`` got, if nobody has asked for the headers since."""
+    lines = headers._list
+    return lines if isinstance(lines, str) else None
+
+
+def is_plain(value: str) -> bool:
+    """Whether a value may be sent, and is read again just as it is."""
+    return value.isascii() and value.isprintable() and value.strip(" ") == value
 
 
 def add_to_index(index: dict[str, str | list[str]], key: str, value: str) -> None:
@@ -317,10 +352,10 @@ def read_fields(lines: list[str]) -> Headers | None:
 
 def replace_host(headers: Headers, authority: str) -> None:
     if len(headers.get_all("Host")) == 1:
-        headers._index["host"] = authority
+        _index_of(headers)["host"] = authority
         headers._list = [
             (name, authority if name.lower() == "host" else value)
-            for name, value in headers._list
+            for name, value in _pairs_of(headers)
         ]
 
 
@@ -354,6 +389,8 @@ def _culprit(pairs: list[tuple[str, str]]) -> InvalidHeaderValue:
 
 def is_field_value(value: str) -> bool:
     """Whether ``value`` is allowed in a header (RFC 9110, section 5.5)."""
+    if value.isascii() and value.isprintable():  # nearly always
+        return True
     try:
         return not value.encode("latin-1").translate(None, PLAIN)
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
 cimport cython
 
 from ._http.heads cimport HeadParser
-from .datastructures cimport write_fields
+from .datastructures cimport _index_of, _pairs_of, lines_of, write_fields
 
 
 cdef class RequestParser(HeadParser):

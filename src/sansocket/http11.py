@@ -17,8 +17,11 @@ from ._http.date import http_date
 from ._http.heads import HeadParser
 from .datastructures import (
     Headers,
+    _index_of,
+    _pairs_of,
     is_field_value,
     is_token,
+    lines_of,
     replace_host,
     write_fields,
 )
@@ -101,7 +104,7 @@ class Request(Value):
         if _PROTOCOL.fullmatch(self.protocol) is None:
             raise ValueError(f"protocol is not valid: {self.protocol!r}")
         line = f"{self.method} {self.path} {self.protocol}"
-        return write_fields(line, self.headers._list)
+        return write_fields(line, _pairs_of(self.headers))
 
 
 class Response(Value):
@@ -152,7 +155,10 @@ class Response(Value):
         plain = reason.isascii() and reason.isprintable()
         if not plain and not is_field_value(reason):
             raise ValueError(f"reason phrase is not valid: {reason!r}")
-        pairs, body = self.headers._list, self.body
+        lines = lines_of(self.headers)
+        if lines is not None and code == 101:  # none of them is about a body
+            return f"HTTP/1.1 101 {reason}\r\n{lines}\r\n\r\n".encode("latin-1")
+        pairs, body = _pairs_of(self.headers), self.body
         if not sends_body(code, method):
             pairs, body = _lines_without_body(self.headers, code, method), b""
         head = write_fields(f"HTTP/1.1 {code} {reason}", pairs)
@@ -163,7 +169,7 @@ def _lines_without_body(
     headers: Headers, code: int, method: str | None
 ) -> list[tuple[str, str]]:
     """Return the header lines that may be sent in a response without a body."""
-    pairs, index = headers._list, headers._index
+    pairs, index = _pairs_of(headers), _index_of(headers)
     framed = "content-length" in index or "transfer-encoding" in index
     if framed and (code == 205 or not has_length(code, method)):
         framing = ("content-length", "transfer-encoding")

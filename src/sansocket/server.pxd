@@ -1,3 +1,5 @@
+cimport cython
+
 from ._http cimport responses, handshake
 from .http11 cimport RequestParser
 from .protocol cimport Protocol
@@ -14,3 +16,7 @@ cdef class ServerProtocol(Protocol):
 
     cdef object _rejection(self, object exc)
     cdef object _bodiless(self, object response)
+
+
+@cython.locals(position=Py_ssize_t)
+cdef bint _are_usual(tuple numbers) except -1

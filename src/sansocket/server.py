@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ServerProtocol"]
 
+# What needs no check: the defaults of SERVER_NUMBERS.
+_USUAL = (2**20, 4096, None, True, CONNECTING, 8192, 8192, 128, 65536)
+
 
 class ServerProtocol(Protocol):
     """A WebSocket connection of a server.
@@ -86,7 +89,9 @@ class ServerProtocol(Protocol):
     ) -> None:
         heads = (max_request_line, max_header_line, max_headers, max_head_size)
         sizes = max_size, max_fragments, max_inflated_size
-        check_numbers(SERVER_NUMBERS, *sizes, validate_utf8, state, *heads)
+        numbers = (*sizes, validate_utf8, state, *heads)
+        if not _are_usual(numbers):
+            check_numbers(SERVER_NUMBERS, *numbers)
         if logger is not None:
             RULES["logger"]("logger", logger)
         if origins is not None:
@@ -366,6 +371,15 @@ class ServerProtocol(Protocol):
         if self._method == "HEAD":
             response.body = b""
         return response
+
+
+def _are_usual(numbers: tuple[object, ...]) -> bool:
+    """Whether these are the defaults, of the same types."""
+    for position, usual in enumerate(_USUAL):
+        number = numbers[position]
+        if number is not usual and (type(number) is not int or number != usual):
+            return False
+    return True
 
 
 if not TYPE_CHECKING:

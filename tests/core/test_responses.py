@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from types import ModuleType
 from typing import Any
@@ -53,6 +54,38 @@ def test_sec_32_accept_is_not_split(impl: ModuleType) -> None:
             with pytest.raises(impl.exceptions.InvalidHeaderValue) as caught:
                 impl._http.handshake.accept_response(SAMPLE_ACCEPT, *arguments)
             assert caught.value.args == (f"Sec-WebSocket-{name}", bad)
+
+
+def test_lines_nobody_looked_at_are_sent_as_others(impl: ModuleType) -> None:
+    """What is added last, and how, does not matter."""
+    for extensions in (None, "a", "\t a", "\xe9"):
+        for server in (None, "S", " S ", "\xe9"):
+            kept, read = (
+                impl._http.handshake.accept_response(SAMPLE_ACCEPT, extensions)
+                for _ in range(2)
+            )
+            assert read.headers["Upgrade"] == "websocket"
+            for response in (kept, read) if server is not None else ():
+                impl._http.responses.name_server(response, server)
+                impl._http.responses.name_server(response, "another")
+            assert kept.serialize() == read.serialize()
+            assert kept == read
+            assert kept.headers.get("Server") == server
+
+
+def test_kept_lines_can_be_changed(impl: ModuleType) -> None:
+    changes: list[Callable[[Any], object]] = [
+        lambda headers: headers.update(A="b"),
+        lambda headers: headers.pop("Date"),
+        lambda headers: headers.clear(),
+        lambda headers: headers.set_insecure("A", "b"),
+        lambda headers: headers.copy(),
+    ]
+    for change in changes:
+        response = impl._http.handshake.accept_response(SAMPLE_ACCEPT)
+        change(response.headers)
+        _, found, _ = parse_head(response.serialize())
+        assert found == [*response.headers.raw_items()]
 
 
 def test_spec_037_reject(impl: ModuleType) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..datastructures import Headers, _from_wire, is_field_value
-from ..exceptions import InvalidHandshake, InvalidHeader, InvalidHeaderValue
+from ..datastructures import Headers, from_lines, is_plain, lines_of
+from ..exceptions import InvalidHandshake, InvalidHeader
 from ..http11 import Response
 from .bodies import has_content
 from .date import http_date
@@ -11,13 +11,10 @@ from .date import http_date
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import TypeAlias
 
     from ..typing import StatusLike
 
-    Index: TypeAlias = dict[str, str | list[str]]
-
-__all__ = ["accept_response", "reject_response", "rejection"]
+__all__ = ["accept_response", "name_server", "reject_response", "rejection"]
 
 _VERSION = "Sec-WebSocket-Version"
 
@@ -32,28 +29,35 @@ def accept_response(
         extensions: value of ``Sec-WebSocket-Extensions``, if any.
         subprotocol: the negotiated subprotocol, if any.
     """
-    date = http_date()
-    pairs = [
-        ("Date", date),
-        ("Upgrade", "websocket"),
-        ("Connection", "Upgrade"),
-        ("Sec-WebSocket-Accept", accept),
-    ]
-    index: Index = {
-        "date": date,
-        "upgrade": "websocket",
-        "connection": "Upgrade",
-        "sec-websocket-accept": accept,
-    }
+    headers = from_lines(
+        f"Date: {http_date()}\r\nUpgrade: websocket\r\nConnection: Upgrade"
+    )
+    _add(headers, "Sec-WebSocket-Accept", accept)
     if extensions is not None:
-        if not is_field_value(extensions):
-            raise InvalidHeaderValue("Sec-WebSocket-Extensions", extensions)
-        pairs.append(("Sec-WebSocket-Extensions", extensions))
-        index["sec-websocket-extensions"] = extensions
-    headers = _from_wire(pairs, index)
+        _add(headers, "Sec-WebSocket-Extensions", extensions)
     if subprotocol is not None:
-        headers["Sec-WebSocket-Protocol"] = subprotocol
+        _add(headers, "Sec-WebSocket-Protocol", subprotocol)
     return Response(101, "Switching Protocols", headers)
+
+
+def name_server(response: Response, server: str) -> None:
+    """Add ``Server``, unless the response has it."""
+    lines = lines_of(response.headers)
+    if lines is None:
+        missing = "Server" not in response.headers
+    else:
+        missing = "\r\nServer: " not in lines
+    if missing:
+        _add(response.headers, "Server", server)
+
+
+def _add(headers: Headers, name: str, value: str) -> None:
+    """Add a header, without taking the others apart."""
+    lines = lines_of(headers)
+    if lines is not None and is_plain(value):
+        headers._list = f"{lines}\r\n{name}: {value}"
+    else:
+        headers[name] = value
 
 
 def reject_response(

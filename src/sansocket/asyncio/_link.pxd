@@ -13,6 +13,8 @@ cdef object _KEEP, _CLOSE
 
 cdef class Turn:
     cdef object __weakref__
+    cdef object _loop
+    cdef object _clock
     cdef readonly object view
     cdef readonly double began
     cdef Py_ssize_t sent
@@ -23,6 +25,10 @@ cdef class Turn:
     cpdef _end(self)
     @cython.locals(link=Link)
     cdef _flush(self)
+
+
+@cython.locals(turn=Turn)
+cpdef Turn _turn_of(object loop)
 
 
 cdef class Link:

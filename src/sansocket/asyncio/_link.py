@@ -69,6 +69,11 @@ PER_MESSAGE = 256
 _turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Turn]] = (
     weakref.WeakKeyDictionary()
 )
+# Classes known to have no methods that stand in for functions of the application.
+PLAIN: set[type] = set()
+
+# The one that was asked for last: mostly there is one loop.
+_latest: weakref.ref[Turn] | None = None
 
 
 class Turn:
@@ -82,7 +87,9 @@ class Turn:
 
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._clock = _clock_of(loop)
         self.view = memoryview(bytearray(READ_SIZE))
         self.began = NEVER
         self.sent = 0
@@ -138,9 +145,9 @@ class Link:
         if getattr(self, "session", None) is not None:
             raise RuntimeError("a connection is initialised only once")
         self._loop = loop = asyncio.get_running_loop()
-        self._turn = _turn_of(loop)
-        self._buffer: Any = self._turn.view.obj
-        self._clock = _clock_of(loop)
+        self._turn = turn = _turn_of(loop)
+        self._buffer: Any = turn.view.obj
+        self._clock = turn._clock
         self.protocol = protocol
         self._logger: LoggerLike | None = None  # made when first needed
         if protocol.debug:
@@ -160,9 +167,13 @@ class Link:
         # Not 0: then TLS pauses with nothing to write, and finds no cause to resume.
         self._write_high = max(high, 1)
         kind = type(self)
-        self._on_open = on_open or getattr(kind, "on_open", None)
-        self._on_message = on_message or getattr(kind, "on_message", None)
-        self._on_close = on_close or getattr(kind, "on_close", None)
+        if kind not in PLAIN:
+            on_open = on_open or getattr(kind, "on_open", None)
+            on_message = on_message or getattr(kind, "on_message", None)
+            on_close = on_close or getattr(kind, "on_close", None)
+        self._on_open = on_open
+        self._on_message = on_message
+        self._on_close = on_close
         # Until the opening handshake is decided.
         self._opening = protocol.state is CONNECTING
         self._lost = False  # whether the TCP connection is gone
@@ -671,11 +682,16 @@ def _raise(exc: BaseException) -> None:
 
 def _turn_of(loop: asyncio.AbstractEventLoop) -> Turn:
     """What the connections of a loop share."""
+    global _latest
+    turn = None if _latest is None else _latest()
+    if turn is not None and turn._loop is loop:
+        return turn
     found = _turns.get(loop)
     turn = None if found is None else found()
     if turn is None:
-        turn = Turn()
+        turn = Turn(loop)
         _turns[loop] = weakref.ref(turn)
+    _latest = weakref.ref(turn)
     return turn
 
 

@@ -9,10 +9,12 @@ from collections.abc import Iterable
 
 from .._base.options import NotAwaitable, awaitable, check_function, check_response
 from .._base.values import refuse
+from .._http.responses import name_server
 from ..exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHeader
 from ..headers import build_www_authenticate_basic, parse_authorization_basic
 from ..protocol import CLOSED, CONNECTING, OPEN
 from ..server import ServerProtocol
+from ._link import PLAIN
 from .connection import Connection
 
 TYPE_CHECKING = False
@@ -143,8 +145,8 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
     def _answer(self, response: Response, server_header: str | None) -> bool:
         """Answer the request; tell whether the connection is open then."""
         try:
-            if server_header is not None and "Server" not in response.headers:
-                response.headers["Server"] = server_header
+            if server_header is not None:
+                name_server(response, server_header)
             self._respond(response)
         except Exception as exc:
             return self._apologise(exc)
@@ -203,18 +205,19 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         return self.protocol.state is CONNECTING and not self.protocol.eof_sent
 
     async def _handle(self, handler: Handler) -> None:
-        """Run the handler, and close the connection after it."""
+        """Run the handler, and begin to close the connection after it: the server knows
+        until when that takes, and no task needs to wait."""
         try:
             await awaitable(handler, handler(self))
         except NotAwaitable as exc:
             self.logger.error("connection handler failed: %s", exc)
-            await self.close(1011)
+            self._begin_close(1011)
         except Exception as exc:
             if not _tells_of_closing(exc):
                 self.logger.error("connection handler failed", exc_info=exc)
             elif self.protocol.state is not CLOSED:  # another one, of the handler's
                 self.logger.error("connection handler failed: %s", exc)
-            await self.close(1011)
+            self._begin_close(1011)
         except asyncio.CancelledError:  # _task_done() closes it then
             raise
         except BaseException as exc:
@@ -224,7 +227,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
                 self._begin_close(1011)
             raise
         else:
-            await self.close()
+            self._begin_close(1000)
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         """See that nothing is left of the handler, or of hooks, that were cancelled:
@@ -245,6 +248,9 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             self._begin_close(code, reason)
         elif self._task is None and self._waits_for_response():
             self.transport.abort()
+
+
+PLAIN.add(ServerConnection)
 
 
 def basic_auth(
