@@ -205,19 +205,18 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         return self.protocol.state is CONNECTING and not self.protocol.eof_sent
 
     async def _handle(self, handler: Handler) -> None:
-        """Run the handler, and begin to close the connection after it: the server knows
-        until when that takes, and no task needs to wait."""
+        """Run the handler, and close the connection after it."""
         try:
             await awaitable(handler, handler(self))
         except NotAwaitable as exc:
             self.logger.error("connection handler failed: %s", exc)
-            self._begin_close(1011)
+            await self.close(1011)
         except Exception as exc:
             if not _tells_of_closing(exc):
                 self.logger.error("connection handler failed", exc_info=exc)
             elif self.protocol.state is not CLOSED:  # another one, of the handler's
                 self.logger.error("connection handler failed: %s", exc)
-            self._begin_close(1011)
+            await self.close(1011)
         except asyncio.CancelledError:  # _task_done() closes it then
             raise
         except BaseException as exc:
@@ -227,7 +226,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
                 self._begin_close(1011)
             raise
         else:
-            self._begin_close(1000)
+            await self.close()
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         """See that nothing is left of the handler, or of hooks, that were cancelled:
