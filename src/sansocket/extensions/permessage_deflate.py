@@ -401,11 +401,11 @@ def enable_server_permessage_deflate(
 
 
 def _has_deflate(factories: Sequence[Any] | None) -> bool:
-    return any(factory.name == NAME for factory in factories or ())
+    return NAME in [factory.name for factory in factories or ()]
 
 
 def _check_reserved_bit(accepted: Sequence[Extension]) -> None:
-    if any(extension.name == NAME for extension in accepted):
+    if NAME in [extension.name for extension in accepted]:
         raise NegotiationError(f"{NAME} is agreed already")
 
 
