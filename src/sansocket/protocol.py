@@ -104,7 +104,8 @@ class Protocol(Writer):
 
     """
 
-    __signature__ = LazySignature()
+    if not TYPE_CHECKING:
+        __signature__ = LazySignature()
 
     def __init__(
         self,
