@@ -51,8 +51,8 @@ BOUND = {"sansocket.asyncio.connection"}
 # Objects that hold each other in a row, however many, are freed one after the other and
 # not by as many calls inside of each other. Frames are not: it costs each a tenth.
 PLAIN = {"sansocket.frames"}
-# Where -O2 saves a twentieth of the work for each message; -O1, in all others, takes the
-# compiler half as long.
+# Where -O2 saves a twentieth of the work for each message. -O1, in all others, takes
+# the compiler half as long.
 HOT = {
     "_inbox",
     "_wire.reader",
