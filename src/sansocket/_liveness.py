@@ -31,7 +31,8 @@ class Ping:
 
     """
 
-    __signature__ = LazySignature()
+    if not TYPE_CHECKING:
+        __signature__ = LazySignature()
 
     def __init__(self, payload: bytes, sent_at: float) -> None:
         self.payload = payload

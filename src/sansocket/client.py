@@ -115,12 +115,12 @@ class ClientProtocol(Protocol):
             max_fragments=max_fragments,
             max_inflated_size=max_inflated_size,
         )
-        self.uri = uri
+        self.uri: WebSocketURI = uri
         self.origin = origin
-        self.available_extensions = extensions
-        self.available_subprotocols = subprotocols
+        self.available_extensions: Sequence[ClientExtensionFactory] | None = extensions
+        self.available_subprotocols: Sequence[Subprotocol] | None = subprotocols
         self.subprotocol: Subprotocol | None = None
-        self.key = handshake.generate_key()
+        self.key: str = handshake.generate_key()
         self._head: ResponseParser | None = None
         if state == CONNECTING:
             self._head = ResponseParser(*heads)
@@ -209,7 +209,7 @@ class ClientProtocol(Protocol):
         try:
             response = self._head.feed_eof()
         except Exception as exc:
-            self.handshake_exc = exc
+            self.handshake_exc: Exception | None = exc
             return
         self._receive_response(response, self._head)
 

@@ -46,6 +46,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .frames import Close
     from .http11 import Response
 
@@ -307,7 +309,7 @@ class InvalidHeaderFormat(InvalidHeader):
 
     def __init__(self, name: str, error: str, header: str, pos: int) -> None:
         super().__init__(name, f"{error} at {pos} in {header}")
-        self.args = (name, error, header, pos)
+        self.args: tuple[Any, ...] = (name, error, header, pos)
 
 
 class InvalidHeaderValue(InvalidHeader):
@@ -321,7 +323,7 @@ class InvalidOrigin(InvalidHeader):
 
     def __init__(self, origin: str | None) -> None:
         super().__init__("Origin", origin)
-        self.args = (origin,)
+        self.args: tuple[Any, ...] = (origin,)
 
 
 class InvalidUpgrade(InvalidHeader):
@@ -405,9 +407,12 @@ class PayloadTooBig(WebSocketException):
         current_size: int | None = None,
     ) -> None:
         super().__init__(size_or_message, max_size, current_size)
-        is_message = isinstance(size_or_message, str)
-        self.message = size_or_message if is_message else None
-        self.size = None if is_message else size_or_message
+        self.message: str | None = None
+        self.size: int | None = None
+        if isinstance(size_or_message, str):
+            self.message = size_or_message
+        else:
+            self.size = size_or_message
         self.max_size = max_size
         self.current_size: int | None = None
         if current_size is not None:

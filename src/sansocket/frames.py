@@ -48,11 +48,12 @@ class Frame:
     """
 
     __match_args__ = ("opcode", "data", "fin", "rsv1", "rsv2", "rsv3")
-    __dataclass_fields__ = LazyFields(
-        opcode=REQUIRED, data=REQUIRED, fin=True, rsv1=False, rsv2=False, rsv3=False
-    )
-    __dataclass_params__ = LazyParams()
-    __signature__ = LazySignature()
+    if not TYPE_CHECKING:
+        __dataclass_fields__ = LazyFields(
+            opcode=REQUIRED, data=REQUIRED, fin=True, rsv1=False, rsv2=False, rsv3=False
+        )
+        __dataclass_params__ = LazyParams()
+        __signature__ = LazySignature()
 
     def __init__(
         self,
@@ -83,8 +84,6 @@ class Frame:
             and self.rsv2 == other.rsv2
             and self.rsv3 == other.rsv3
         )
-
-    __hash__ = None  # type: ignore[assignment]  # compared by value and mutable
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Support copying and pickling, alike in both forms and for subclasses."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 
-from ._base.dataclass import REQUIRED, LazyFields, LazyParams, LazySignature, Value
+from ._base.dataclass import REQUIRED, LazyFields, LazySignature, Value
 from ._base.mirrored import names_from_elsewhere
 from ._http.bodies import Body, choose_body, has_length, sends_body
 from ._http.date import http_date
@@ -76,7 +76,6 @@ class Request(Value):
     __dataclass_fields__: ClassVar[dict[str, Any]] = LazyFields(  # type: ignore[assignment]
         path=REQUIRED, headers=REQUIRED, method="GET", protocol="HTTP/1.1"
     )
-    __dataclass_params__ = LazyParams()
 
     def __init__(
         self,
@@ -121,7 +120,6 @@ class Response(Value):
     __dataclass_fields__: ClassVar[dict[str, Any]] = LazyFields(  # type: ignore[assignment]
         status_code=REQUIRED, reason_phrase=REQUIRED, headers=REQUIRED, body=b""
     )
-    __dataclass_params__ = LazyParams()
 
     def __init__(
         self,
@@ -215,7 +213,8 @@ class RequestParser(HeadParser):
     Sizes are in bytes and do not include line ends.
     """
 
-    __signature__ = LazySignature()
+    if not TYPE_CHECKING:
+        __signature__ = LazySignature()
 
     def __init__(
         self,
@@ -302,7 +301,8 @@ class ResponseParser(HeadParser):
             with the part of the body that was received.
     """
 
-    __signature__ = LazySignature()
+    if not TYPE_CHECKING:
+        __signature__ = LazySignature()
 
     def __init__(
         self,
@@ -353,7 +353,7 @@ class ResponseParser(HeadParser):
                 if headers is None:
                     return None
             data = self.rest
-            self.rest = b""
+            self.rest: bytes = b""
             self._head_complete(headers)
         try:
             if not self._body.feed(data):

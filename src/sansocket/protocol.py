@@ -104,7 +104,8 @@ class Protocol(Writer):
 
     """
 
-    __signature__ = LazySignature()
+    if not TYPE_CHECKING:
+        __signature__ = LazySignature()
 
     def __init__(
         self,
@@ -251,10 +252,10 @@ class Protocol(Writer):
             bytes_sent=self._bytes_sent,
             frames_sent=self._frames_sent,
             messages_sent=self._messages_sent,
-            deflated_received=sum(e.deflated_received for e in deflate),
-            inflated_received=sum(e.inflated_received for e in deflate),
-            deflated_sent=sum(e.deflated_sent for e in deflate),
-            inflated_sent=sum(e.inflated_sent for e in deflate),
+            deflated_received=sum([e.deflated_received for e in deflate]),
+            inflated_received=sum([e.inflated_received for e in deflate]),
+            deflated_sent=sum([e.deflated_sent for e in deflate]),
+            inflated_sent=sum([e.inflated_sent for e in deflate]),
         )
 
     def close_expected(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ._base.dataclass import REQUIRED, LazyFields, LazyParams, Value
+from ._base.dataclass import REQUIRED, LazyFields, Value
 from ._base.mirrored import names_from_elsewhere
 from .datastructures import Headers
 from .exceptions import (
@@ -25,6 +25,7 @@ from .uri import parse_uri
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
+    from typing import Any, ClassVar
 
     from .exceptions import ProxyError
     from .http11 import Response
@@ -57,10 +58,9 @@ class Proxy(Value):
     """
 
     __match_args__ = ("scheme", "host", "port", "username", "password")
-    __dataclass_fields__ = LazyFields(
+    __dataclass_fields__: ClassVar[dict[str, Any]] = LazyFields(  # type: ignore[assignment]
         scheme=REQUIRED, host=REQUIRED, port=REQUIRED, username=None, password=None
     )
-    __dataclass_params__ = LazyParams()
 
     def __init__(
         self,

@@ -36,8 +36,8 @@ try:
     )
     from sanic.log import websockets_logger
     from sanic.server.protocols import websocket_protocol as sanics
-except ImportError as exc:
-    raise ImportError(f"sansocket.sanic needs sansocket[sanic]: {exc}") from exc
+except ImportError as _exc:
+    raise ImportError(f"sansocket.sanic needs sansocket[sanic]: {_exc}") from _exc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ class WebSocketProtocol(sanics.WebSocketProtocol):
         )
         connection.take_over(request, response, self.recv_buffer)
         self.websocket = Websocket(connection)
-        self.websocket_url = request.url
+        self.websocket_url: Any = request.url
         ip = request.client_ip
-        self.websocket_peer = f"{ip}:{request.port}" if ip else "unix"
+        self.websocket_peer: str = f"{ip}:{request.port}" if ip else "unix"
         self.log_websocket("OPEN")  # type: ignore[no-untyped-call]
         return self.websocket
 
@@ -136,7 +136,7 @@ class SanicConnection(Connection, asyncio.BufferedProtocol):
         _ = request.protocol  # looked up by the transport once; must remain Sanic's
         now = self._loop.time()
         self._opening = False
-        self.response = response
+        self.response: Response | None = response
         self.session.send_response(response, now)
         self.session.receive_data(data, now)
         data.clear()

@@ -225,9 +225,9 @@ class ServerProtocol(Protocol):
         """
         key = handshake.check_upgrade_request(request, self.hosts)
         headers = request.headers
-        self.origin = self.process_origin(headers)
+        self.origin: Origin | None = self.process_origin(headers)
         extensions_header, self.extensions = self.process_extensions(headers)
-        self.subprotocol = self.process_subprotocol(headers)
+        self.subprotocol: Subprotocol | None = self.process_subprotocol(headers)
         return handshake.accept_key(key), extensions_header, self.subprotocol
 
     def process_origin(self, headers: Headers) -> Origin | None:
@@ -359,7 +359,7 @@ class ServerProtocol(Protocol):
 
     def _rejection(self, exc: Exception) -> Response:
         """Record why the handshake failed, and make the matching response."""
-        self.handshake_exc = exc
+        self.handshake_exc: Exception | None = exc
         if not isinstance(exc, InvalidHandshake):
             self.logger.error("opening handshake failed", exc_info=exc)
         elif self.debug:

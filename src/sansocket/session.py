@@ -118,7 +118,8 @@ class Session:
 
     """
 
-    __signature__ = LazySignature()
+    if not TYPE_CHECKING:
+        __signature__ = LazySignature()
 
     def __init__(
         self,
@@ -141,10 +142,10 @@ class Session:
         self._fragmented: bool | None = None  # whether the message being sent is text
         self.request: Request | None = None
         self.response: Response | None = None
-        self.reading = True
+        self.reading: bool = True
         self.stuck = False
-        self.transport = Transport.KEEP
-        self.deadline = _NEVER
+        self.transport: Transport = Transport.KEEP
+        self.deadline: float = _NEVER
         self.timed_out: str | None = None
         self._inbox = Inbox(max_queue)
         self._close_timeout = close_timeout
@@ -155,7 +156,7 @@ class Session:
         self._look_ahead_at = _NEVER
         self._wanted = False  # whether the application waits for a message
         self._part_wanted = False  # whether a part of it will do
-        self.was_open = False
+        self.was_open: bool = False
         self._ended = False  # whether the end of the stream came
         self._settle(now)
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 
-from ._base.dataclass import REQUIRED, LazyFields, LazyParams, Value
+from ._base.dataclass import REQUIRED, LazyFields, Value
 from .exceptions import InvalidURI
 from .headers import is_host
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
 
 __all__ = ["WebSocketURI", "parse_uri"]
 
@@ -39,7 +43,7 @@ class WebSocketURI(Value):
         "username",
         "password",
     )
-    __dataclass_fields__ = LazyFields(
+    __dataclass_fields__: ClassVar[dict[str, Any]] = LazyFields(  # type: ignore[assignment]
         secure=REQUIRED,
         host=REQUIRED,
         port=REQUIRED,
@@ -48,7 +52,6 @@ class WebSocketURI(Value):
         username=None,
         password=None,
     )
-    __dataclass_params__ = LazyParams()
 
     def __init__(
         self,

@@ -22,10 +22,10 @@ try:
         get_remote_addr,
         is_ssl,
     )
-except ImportError as exc:
+except ImportError as _exc:
     raise ImportError(
         "sansocket.uvicorn needs uvicorn: pip install 'sansocket[uvicorn]'"
-    ) from exc
+    ) from _exc
 
 from ._asgi import (
     Denial,
@@ -230,7 +230,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
         elif self._lost:
             self._opening = False
         elif self.request is None and self.session.request is not None:
-            self.request = self.session.request
+            self.request: Request | None = self.session.request
             self._start(self.request)
 
     def _start(self, request: Request) -> None:
@@ -265,7 +265,7 @@ class WebSocketProtocol(Connection, asyncio.BufferedProtocol):
 
     def _respond(self, response: Response) -> None:
         self.session.send_response(response, self._time())
-        self.response = response
+        self.response: Response | None = response
         self._opening = False
         self.flush()
 

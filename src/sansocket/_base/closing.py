@@ -16,6 +16,10 @@ from ..exceptions import (
 from .constants import CloseCode, Side
 from .dataclass import REQUIRED, LazyFields, LazyParams
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
 __all__ = ["OK_CLOSE_CODES", "Close", "answer", "failure", "judge", "may_travel"]
 
 OK_CLOSE_CODES = frozenset({1000, 1001, 1005})
@@ -62,19 +66,19 @@ class Close:
 
     __slots__ = ("code", "reason")
     __match_args__ = ("code", "reason")
-    __dataclass_fields__ = LazyFields(code=REQUIRED, reason=REQUIRED)
-    __dataclass_params__ = LazyParams()
+    __dataclass_fields__: ClassVar[dict[str, Any]] = LazyFields(  # type: ignore[assignment]
+        code=REQUIRED, reason=REQUIRED
+    )
+    __dataclass_params__: ClassVar[Any] = LazyParams()
 
     def __init__(self, code: CloseCode | int, reason: str) -> None:
-        self.code = code
-        self.reason = reason
+        self.code: CloseCode | int = code
+        self.reason: str = reason
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Close):
             return NotImplemented
         return self.code == other.code and self.reason == other.reason
-
-    __hash__ = None  # type: ignore[assignment]  # compared by value and mutable
 
     def __repr__(self) -> str:
         return f"Close(code={int(self.code)}, reason={self.reason!r})"

@@ -7,7 +7,6 @@ and ``is_dataclass()``, and can be the base of a dataclass::
     class Point(Value):
         __match_args__ = ("x", "y")
         __dataclass_fields__ = LazyFields(x=REQUIRED, y=0)
-        __dataclass_params__ = LazyParams()
 
 A class that is compiled cannot tell the signature of its constructor; with
 ``__signature__ = LazySignature()`` it, and its subclasses, give that of the source.
@@ -18,7 +17,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from inspect import Signature
-    from typing import Any
+    from typing import Any, ClassVar
 
 __all__ = ["REQUIRED", "LazyFields", "LazyParams", "LazySignature", "Value"]
 
@@ -88,18 +87,17 @@ class LazySignature:
 class Value:
     """Base of classes that compare and print by the fields in ``__match_args__``."""
 
-    __match_args__: tuple[str, ...] = ()
+    __match_args__ = ()
+    __dataclass_params__: ClassVar[Any] = LazyParams()
 
+    # Mutable and compared by value, hence not hashable, as in a dataclass.
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:
             return NotImplemented
-        return all(
-            getattr(self, name) == getattr(other, name) for name in self.__match_args__
-        )
-
-    # Mutable and compared by value, hence not hashable, as in a dataclass.
-    __hash__ = None  # type: ignore[assignment]
+        names: tuple[str, ...] = self.__match_args__
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{n}={getattr(self, n)!r}" for n in self.__match_args__)
+        names: tuple[str, ...] = self.__match_args__
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
         return f"{type(self).__name__}({fields})"

@@ -59,7 +59,7 @@ class HeadParser:
         # A head up to this size cannot have a line over a limit.
         safe = max_start_line if max_start_line < max_header_line else max_header_line
         self._safe_size = safe if safe < max_head_size else max_head_size
-        self.rest = b""  # the bytes after the message, once it is complete
+        self.rest: bytes = b""  # the bytes after the message, once it is complete
         self._start: Any = None  # the parsed start line
         self._unfolds = False  # whether a line may continue on the next one
         # For the slow path.

@@ -74,14 +74,16 @@ cdef inline const unsigned char *at(bytes data, Py_ssize_t start) noexcept:
     return <const unsigned char *>PyBytes_AS_STRING(data) + start
 
 
-def mask(const unsigned char[::1] data not None, const unsigned char[::1] key not None):
-    cdef Py_ssize_t size = data.shape[0]
+# Memoryviews of Cython as arguments would make up most of this module.
+def mask(object data, bytes key not None):
+    cdef bytes plain = as_bytes(data)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(plain)
     cdef bytes masked = PyBytes_FromStringAndSize(NULL, size)
-    if key.shape[0] != 4:
+    if len(key) != 4:
         raise ValueError("a masking key has 4 bytes")
     if size:
-        sansocket_mask(<unsigned char *>PyBytes_AS_STRING(masked), &data[0],
-                       <size_t>size, load_key(&key[0]))
+        sansocket_mask(<unsigned char *>PyBytes_AS_STRING(masked), at(plain, 0),
+                       <size_t>size, load_key(at(key, 0)))
     return masked
 
 

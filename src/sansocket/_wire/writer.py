@@ -57,7 +57,7 @@ class SharedMessage:
 
     def __init__(self, opcode: int, data: BytesLike) -> None:
         self.opcode = opcode
-        self.data = kernels.as_bytes(data)
+        self.data: bytes = kernels.as_bytes(data)
         self._frame: bytes | None = None
         self._deflated: dict[tuple[int, int], tuple[bytes, int]] = {}
 
@@ -92,11 +92,11 @@ class Writer(Reader):
     ) -> None:
         self._begin_reader(max_size, max_fragments, max_inflated_size)
         self.logger = logger
-        self.debug = logger.isEnabledFor(DEBUG)
+        self.debug: bool = logger.isEnabledFor(DEBUG)
         self._client = client
         self._own_send_frame = type(self).send_frame is not _send_frame
         self._state = _OPEN
-        self.eof_sent = False
+        self.eof_sent: bool = False
         self._writes: list[Any] = []
         self._sending = 0  # opcode of the message under way, or 0
         self._sending_compressed = False  # whether that message is

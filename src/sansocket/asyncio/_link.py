@@ -152,7 +152,7 @@ class Link:
         self._logger: LoggerLike | None = None  # made when first needed
         if protocol.debug:
             protocol.logger = self.logger
-        self.session = Session(
+        self.session: Session = Session(
             protocol,
             self._clock(),
             open_timeout=open_timeout,
@@ -219,7 +219,7 @@ class Link:
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; only the event loop calls this."""
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport: asyncio.Transport = cast("asyncio.Transport", transport)
         self._tls = getattr(transport, "_ssl_protocol", None)
         self._tls_state = getattr(self._tls, "_state", None)
         self.transport.set_write_buffer_limits(self._write_high, self._write_low)

@@ -109,7 +109,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             if self._task is not None:  # the request is still being thought about
                 self._task.cancel()
         elif self._task is None and self.session.request is not None:
-            self.request = self.session.request
+            self.request: Request | None = self.session.request
             self.server._start(self)
 
     def _log_failure(self) -> None:
@@ -197,7 +197,7 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
 
     def _respond(self, response: Response) -> None:
         self.session.send_response(response, self._time())
-        self.response = response
+        self.response: Response | None = response
         self._opening = False
         self.flush_soon()  # perhaps with what the handler sends first
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from ..datastructures import HeadersLike
     from ..extensions.base import ClientExtensionFactory
+    from ..http11 import Request, Response
     from ..typing import Data, LoggerLike, Origin, Subprotocol
     from ..uri import WebSocketURI
     from ._keywords import ClientKeywords
@@ -63,7 +64,7 @@ class ClientConnection(Connection, asyncio.BufferedProtocol):
     def _proceed(self) -> None:
         """Tell who waits that the opening handshake is over."""
         protocol = self.protocol
-        self.response = self.session.response
+        self.response: Response | None = self.session.response
         if protocol.state is not CONNECTING or protocol.handshake_exc or self._lost:
             self._opening = False
             if not self._decided.done():
@@ -80,7 +81,8 @@ class ClientConnection(Connection, asyncio.BufferedProtocol):
             InvalidHandshake: if the server refused, or its answer is not valid.
 
         """
-        request = self.request = self.protocol.connect()
+        request = self.protocol.connect()
+        self.request: Request | None = request
         if additional_headers is not None:
             request.headers.update(additional_headers)
         if user_agent is not None and "User-Agent" not in request.headers:

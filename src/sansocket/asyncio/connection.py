@@ -74,7 +74,8 @@ class Connection(Link):
 
     """
 
-    __signature__ = LazySignature()
+    if not TYPE_CHECKING:
+        __signature__ = LazySignature()
 
     # --- questions
 

@@ -77,9 +77,9 @@ class Conversation:
         self.options = options
         self.terminal = terminal
         self.ending = ending
-        self.complete = True  # whether everything was sent and shown
-        self.wanted = True  # whether messages can be shown at all
-        self.last = 0.0  # when the last message arrived, or the input ended
+        self.complete: bool = True  # whether everything was sent and shown
+        self.wanted: bool = True  # whether messages can be shown at all
+        self.last: float = 0.0  # when the last message arrived, or the input ended
         self.tasks: list[asyncio.Task[None]] = []
 
     async def run(self) -> int:

@@ -29,7 +29,7 @@ __all__ = [
     "stop_signals",
 ]
 
-logger = logging.getLogger("sansocket.serve")
+logger: logging.Logger = logging.getLogger("sansocket.serve")
 
 NOTICE = 1.0  # seconds of stopping before users are told what is waited for
 LAST = 2.0  # seconds for canceled tasks to end
@@ -82,15 +82,15 @@ class Ending:
         supervised: bool = False,
     ) -> None:
         self.patience = patience
-        self.signals = [*signals]
+        self.signals: list[signal.Signals] = [*signals]
         self.last = last
         self.supervised = supervised
-        self.number = 0
-        self.insisted = False
+        self.number: int = 0
+        self.insisted: bool = False
         self.status: Callable[[int], int] = lambda number: 0 if number else 1
         self.clean_up: Callable[[], None] = lambda: None
         self.remaining: Callable[[], Remaining] = Remaining
-        self.held = True  # whether signals wait for the event loop
+        self.held: bool = True  # whether signals wait for the event loop
         self.loop: asyncio.AbstractEventLoop | None = None
         self.limits: queue.SimpleQueue[float] = queue.SimpleQueue()
         threading.Thread(target=self.watch, daemon=True).start()
@@ -121,7 +121,8 @@ class Ending:
             stop: called for the first signal.
             hurry: called for later signals; each may be called more than once.
         """
-        self.stop, self.hurry = stop, hurry
+        self.stop: Callable[[], None] = stop
+        self.hurry: Callable[[], None] = hurry
         self.loop = asyncio.get_running_loop()
         if self.number:
             stop()

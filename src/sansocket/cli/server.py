@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run_loop", "serve_here"]
 
-logger = logging.getLogger("sansocket.serve")
+logger: logging.Logger = logging.getLogger("sansocket.serve")
 
 
 def serve_here(

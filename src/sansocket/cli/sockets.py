@@ -50,7 +50,7 @@ class Listeners:
         # The Unix socket that we made, and the identity of its file.
         self.path: Path | None = None
         self.identity: tuple[int, ...] | None = None
-        self.shared = sys.platform != "linux" or settings.uds is not None
+        self.shared: bool = sys.platform != "linux" or settings.uds is not None
         self.sets: list[list[socket.socket]] = [[]]
         host, port = settings.host, settings.port
         place = str(settings.uds or f"{in_url(host)}:{port}")

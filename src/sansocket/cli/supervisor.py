@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GRACE", "supervise"]
 
-logger = logging.getLogger("sansocket.serve")
+logger: logging.Logger = logging.getLogger("sansocket.serve")
 
 # Seconds until a dead worker is replaced: at once, then with increasing delays.
 DELAYS = (0, 0.5, 1, 2, 4, 8, 16, 30)
@@ -91,9 +91,10 @@ class Supervisor:
         self.listeners = listeners
         self.announce = announce
         self.ending = ending
-        self.announced = False
+        self.announced: bool = False
         # Whether any worker has been ready: ever, and since the code changed.
-        self.served = self.serves = False
+        self.served: bool = False
+        self.serves: bool = False
         self.starting: set[int] = set()  # places whose first worker has not begun
         self.workers: set[Worker] = set()
         self.ready: set[Worker] = set()
@@ -104,7 +105,8 @@ class Supervisor:
         Raises:
             CommandError: if the workers cannot start.
         """
-        self.asked, self.hurried = asyncio.Event(), asyncio.Event()
+        self.asked: asyncio.Event = asyncio.Event()
+        self.hurried: asyncio.Event = asyncio.Event()
         self.ending.attach(self.asked.set, self.hurry)
         asked = asyncio.ensure_future(self.asked.wait())
         while not asked.done():

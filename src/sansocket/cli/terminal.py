@@ -66,6 +66,8 @@ class Pipe:
     """
 
     interactive = False
+    wake: socket.socket
+    woken: socket.socket
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
@@ -194,7 +196,7 @@ class Prompt(Terminal):
 
         super().__init__(quiet)
         self.toolkit: Any = prompt_toolkit
-        self.style = prompt_toolkit.styles.Style.from_dict(
+        self.style: Any = prompt_toolkit.styles.Style.from_dict(
             {
                 "text": "ansigreen",
                 "binary": "ansicyan",

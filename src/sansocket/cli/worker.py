@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
     from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
     from typing import Any
 
     from .settings import Settings
@@ -56,12 +57,15 @@ class Worker:
     """
 
     def __init__(self, settings: Settings, sockets: Sequence[socket.socket]) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.begun: asyncio.Future[str | None] = self.loop.create_future()
         self.ended: asyncio.Future[int] = self.loop.create_future()
         self.remaining: Remaining | None = None
-        self.control, theirs = PROCESSES.Pipe()
-        self.process = PROCESSES.Process(target=work, args=(settings, sockets, theirs))
+        ours, theirs = PROCESSES.Pipe()
+        self.control: Connection[Any, Any] = ours
+        self.process: SpawnProcess = PROCESSES.Process(
+            target=work, args=(settings, sockets, theirs)
+        )
         # The new process inherits the block, and lifts it once it handles the signals.
         signal.pthread_sigmask(signal.SIG_BLOCK, OF_TERMINALS)
         try:
@@ -73,7 +77,7 @@ class Worker:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_TERMINALS)
             theirs.close()
         self.loop.add_reader(self.control.fileno(), self.hear)
-        self.watched = descriptor_of(self.process)
+        self.watched: int = descriptor_of(self.process)
         self.loop.add_reader(self.watched, self.collect)
 
     def __str__(self) -> str:

@@ -2,4 +2,6 @@
 
 from .._base.mirrored import names_from_elsewhere
 
-__getattr__ = names_from_elsewhere(__name__)
+TYPE_CHECKING = False
+if not TYPE_CHECKING:
+    __getattr__ = names_from_elsewhere(__name__)

@@ -28,7 +28,8 @@ class Extension:
     """
 
     name = ""
-    __signature__ = LazySignature()
+    if not TYPE_CHECKING:
+        __signature__ = LazySignature()
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
         """Transform an incoming frame.

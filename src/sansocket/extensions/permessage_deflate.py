@@ -83,15 +83,15 @@ class PerMessageDeflate(Extension):
         self.local_no_context_takeover = local_no_context_takeover
         self.remote_max_window_bits = remote_max_window_bits
         self.local_max_window_bits = local_max_window_bits
-        self.compress_settings = _check_settings(compress_settings)
+        self.compress_settings: dict[str, Any] = _check_settings(compress_settings)
         self._inflater: Inflater | None = None
         self._deflater: Deflater | None = None
         self._decoding = False  # whether the incoming message is compressed
         self._encoding = False  # whether the outgoing message is
-        self.deflated_received = 0
-        self.inflated_received = 0
-        self.inflated_sent = 0
-        self.deflated_sent = 0
+        self.deflated_received: int = 0
+        self.inflated_received: int = 0
+        self.inflated_sent: int = 0
+        self.deflated_sent: int = 0
 
     def __repr__(self) -> str:
         return (
@@ -280,7 +280,7 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
         self.client_no_context_takeover = client_no_context_takeover
         self.server_max_window_bits = server_max_window_bits
         self.client_max_window_bits = client_max_window_bits
-        self.compress_settings = _check_settings(compress_settings)
+        self.compress_settings: dict[str, Any] = _check_settings(compress_settings)
         check_client_config(self._config())
 
     def _config(self) -> Parameters:
@@ -341,7 +341,7 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
         self.client_no_context_takeover = client_no_context_takeover
         self.server_max_window_bits = server_max_window_bits
         self.client_max_window_bits = client_max_window_bits
-        self.compress_settings = _check_settings(compress_settings)
+        self.compress_settings: dict[str, Any] = _check_settings(compress_settings)
         self.require_client_max_window_bits = require_client_max_window_bits
         check_server_config(self._config(), require_client_max_window_bits)
 
@@ -401,11 +401,11 @@ def enable_server_permessage_deflate(
 
 
 def _has_deflate(factories: Sequence[Any] | None) -> bool:
-    return any(factory.name == NAME for factory in factories or ())
+    return NAME in [factory.name for factory in factories or ()]
 
 
 def _check_reserved_bit(accepted: Sequence[Extension]) -> None:
-    if any(extension.name == NAME for extension in accepted):
+    if NAME in [extension.name for extension in accepted]:
         raise NegotiationError(f"{NAME} is agreed already")
 
 
