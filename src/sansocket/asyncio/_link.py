@@ -221,7 +221,7 @@ class Link:
         """Take the transport; only the event loop calls this."""
         self.transport: asyncio.Transport = cast("asyncio.Transport", transport)
         self._tls = getattr(transport, "_ssl_protocol", None)
-        self._tls_state = getattr(self._tls, "_state", None)
+        self._tls_state = _state_of(self._tls)
         self.transport.set_write_buffer_limits(self._write_high, self._write_low)
         if not self._opening and self._on_open is not None:  # it is open already
             self._call(self._on_open)
@@ -503,7 +503,7 @@ class Link:
         if tls is None:
             return False
         carrier = tls._transport
-        ended = tls._state is not self._tls_state
+        ended = _state_of(tls) is not self._tls_state
         return ended or carrier is None or carrier.is_closing()
 
     def _write(self, writes: list[bytes], size: int) -> None:
@@ -678,6 +678,11 @@ def _refuse_awaitable(name: str, result: object) -> None:
 
 def _raise(exc: BaseException) -> None:
     raise exc
+
+
+def _state_of(tls: Any) -> object:
+    """What changes when TLS of asyncio begins to end; Python 3.10 has a flag."""
+    return getattr(tls, "_state", None) or getattr(tls, "_in_shutdown", None)
 
 
 def _turn_of(loop: asyncio.AbstractEventLoop) -> Turn:
