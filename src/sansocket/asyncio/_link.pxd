@@ -96,6 +96,7 @@ cdef class Link:
     @cython.locals(flushed="uint64_t", writes=list)
     cdef _flush(self)
     cdef bint _is_cut_off(self) except -1
+    cdef bint _is_closing(self) except -1
     @cython.locals(last=bytes, half_close=bint)
     cdef _write(self, list writes, Py_ssize_t size)
     cdef _write_large(self, list writes)

@@ -498,13 +498,18 @@ class Link:
         if tls is None and self._hears:
             self._hears = False
             return False
-        if self.transport.is_closing():
+        if self._is_closing():
             return True
         if tls is None:
             return False
-        carrier = tls._transport
         ended = _state_of(tls) is not self._tls_state
-        return ended or carrier is None or carrier.is_closing()
+        closing: bool = ended or tls._transport.is_closing()
+        return closing
+
+    def _is_closing(self) -> bool:
+        """Whether the transport is closing, or TLS has lost the one below it."""
+        closing = self.transport.is_closing()
+        return closing or (self._tls is not None and self._tls._transport is None)
 
     def _write(self, writes: list[bytes], size: int) -> None:
         """Write what was queued, so many bytes."""
@@ -558,7 +563,7 @@ class Link:
     def _steer_reading(self) -> None:
         """Read on, or not."""
         reads = self.session.reading
-        if not self.transport.is_closing():
+        if not self._is_closing():
             self._reads = reads
             if reads:
                 self.transport.resume_reading()
@@ -587,7 +592,7 @@ class Link:
     def _peek(self) -> None:
         """Read once, though the application is behind. Over TLS, asyncio keeps the end
         of the stream to itself while reading is paused, and then drops what is sent."""
-        if not self.transport.is_closing():
+        if not self._is_closing():
             self._peeks = self._reads = True
             self.transport.resume_reading()
 
