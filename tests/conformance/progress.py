@@ -27,7 +27,8 @@ def lines_of(process: subprocess.Popen[str], patience: float) -> Iterator[str]:
         TimeoutError: if there is none for ``patience`` seconds.
 
     """
-    found: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    # Not a SimpleQueue, which may wait for ever on Python 3.10 if there is no patience.
+    found: queue.Queue[str | None] = queue.Queue()
     stream = process.stdout
     assert stream is not None
 

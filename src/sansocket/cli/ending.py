@@ -34,6 +34,8 @@ logger: logging.Logger = logging.getLogger("sansocket.serve")
 NOTICE = 1.0  # seconds of stopping before users are told what is waited for
 LAST = 2.0  # seconds for canceled tasks to end
 SHOWN = 3  # addresses in a notice
+# Seconds to wait at a time: Python 3.10 may wait for ever if it is over at once.
+SHORTEST = 0.05
 
 
 def stop_signals() -> list[signal.Signals]:
@@ -176,7 +178,7 @@ class Ending:
             if now >= notice:
                 notice = math.inf
                 self.say_who_remains()
-            left = min(notice, deadline) - now
+            left = max(min(notice, deadline) - now, SHORTEST)
             with contextlib.suppress(queue.Empty):
                 limit = self.limits.get(timeout=None if left == math.inf else left)
                 if deadline == math.inf:
