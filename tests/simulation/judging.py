@@ -181,11 +181,12 @@ def judge_rest(world: World) -> None:
     """Nothing is left open."""
     if world.exited:
         return
-    theirs = {side.sock for side in world.sides if not side.ours}
     for sock in world.network.sockets.values():
-        if sock in theirs:
-            continue
-        world.fault("socket left open", str(getattr(sock, "address", sock)))
+        driver = world.server_driver
+        if sock.address[0] == "client":
+            driver = world.client_driver
+        if driver.ours:
+            world.fault("socket left open", str(sock.address))
 
 
 __all__ = ["judge_ends", "judge_logs"]
