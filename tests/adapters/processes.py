@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,9 +39,18 @@ def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 class Program:
-    """A running Python program, started with these arguments of Python."""
+    """A running Python program, started with these arguments of Python.
 
-    def __init__(self, *arguments: str, folder: Path | None = None) -> None:
+    Args:
+        folder: where it runs.
+        blamed: part of the tracebacks that it may not log; all, if empty.
+
+    """
+
+    def __init__(
+        self, *arguments: str, folder: Path | None = None, blamed: str = ""
+    ) -> None:
+        self.blamed = blamed
         self.log = ""  # what it wrote so far, or all if it has ended
         self._ended = False
         self._written = threading.Condition()
@@ -92,20 +102,28 @@ class Program:
         self._reader.join(TIMEOUT)
         self.process.stdout.close()
 
+    def has_failed(self) -> bool:
+        """Whether a traceback is in the log that it may not log."""
+        return any(self.blamed in found for found in TRACEBACK.findall(self.log))
+
+
+TRACEBACK = re.compile(r"Traceback \(most recent call last\):(?:\n .*)*")
 
 Start = Callable[..., Program]
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start programs; none of them may ever log a traceback."""
+    """Start programs; none of them may ever log a traceback that it is blamed for."""
     programs: list[Program] = []
 
-    def start(*arguments: str, folder: Path | None = None) -> Program:
-        programs.append(Program(*arguments, folder=folder))
+    def start(*arguments: str, **options: Any) -> Program:
+        programs.append(Program(*arguments, **options))
         return programs[-1]
 
     yield start
     for program in programs:
         program.end()
-    assert not [p.log for p in programs if "Traceback" in p.log]
+    logs = [program.log for program in programs if program.has_failed()]
+    if logs:
+        pytest.fail("\n".join(logs), pytrace=False)

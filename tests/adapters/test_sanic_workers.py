@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+import sansocket
 from tests.ports import free_port
 
 from .processes import TIMEOUT, Start
@@ -18,6 +19,9 @@ pytest.importorskip("sanic")
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="Sanic shares no socket there"
 )
+
+# Sanic's own processes may log tracebacks if they are ended while they start others.
+OURS = str(Path(sansocket.__file__).parent)
 
 APPLICATION = """\
 import os
@@ -70,6 +74,7 @@ def test_the_command_under_the_standin(tmp_path: Path, start: Start) -> None:
         *("-m", "sansocket.standin", "--", "sanic", "workers:app"),
         *("--port", port, "--workers", "2"),
         folder=tmp_path,
+        blamed=OURS,
     )
     assert ask(port) == {"sansocket.server sanic.server.websockets.impl"}
 
@@ -78,5 +83,14 @@ def test_the_adapter(tmp_path: Path, start: Start) -> None:
     script = Path(tmp_path, "workers.py")
     script.write_text(APPLICATION)
     port = str(free_port())
-    start(str(script), port)
+    start(str(script), port, blamed=OURS)
     assert ask(port) == {"websockets.server sansocket.sanic"}
+
+
+def test_a_traceback_of_ours_is_seen(start: Start) -> None:
+    program = start("-c", "raise OSError", blamed="nowhere")
+    program.wait_for("(OSError)")
+    assert not program.has_failed()
+    program.blamed = "<string>"
+    assert program.has_failed()
+    program.blamed = "nowhere"
