@@ -247,7 +247,7 @@ def test_sec_32_serialize_checks_what_was_set_insecurely(impl: ModuleType) -> No
             made.serialize()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     name=st.text(alphabet="aZ-_:\r\n\0 é€", max_size=6),
     value=st.text(alphabet="a,\t\r\n\0 \x7fé€\ud800", max_size=8),

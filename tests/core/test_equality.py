@@ -45,7 +45,7 @@ from .support import (
     wire,
 )
 
-few = settings(max_examples=15, deadline=None, database=None)
+few = settings(max_examples=15, database=None)
 more = settings(few, max_examples=25)
 
 texts = st.text(max_size=40).map(str.encode)

@@ -184,7 +184,7 @@ def history(impl: ModuleType, data: bytes, program: list[tuple[str, Any]]) -> li
     return seen
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=60, database=None)
 @given(seed=st.integers(0, 2**32), program=st.lists(steps, max_size=12))
 def test_any_assignment_is_the_same_in_both_forms(
     seed: int, program: list[tuple[str, Any]]

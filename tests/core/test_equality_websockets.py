@@ -35,7 +35,7 @@ from .support import (
 
 pytestmark = needs_release
 
-few = settings(max_examples=15, deadline=None, database=None)
+few = settings(max_examples=15, database=None)
 seeds = st.integers(0, 2**32)
 ALL = {"theirs": theirs, **FORMS}
 

@@ -397,7 +397,7 @@ ALPHABET = [
 MESSAGES = st.lists(st.sampled_from(ALPHABET), max_size=12).map(b"".join)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(start=st.sampled_from([b"", b"GET / HTTP/1.1\r\n"]), data=MESSAGES)
 def test_spec_029_any_split_gives_the_same_request(start: bytes, data: bytes) -> None:
     """SPEC-029, SEC-25."""

@@ -201,7 +201,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     start=st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n"]),
     data=st.lists(st.sampled_from(PIECES), max_size=9).map(b"".join),

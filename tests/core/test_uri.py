@@ -6,7 +6,7 @@ import dataclasses
 from types import ModuleType
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import FORMS
@@ -156,8 +156,6 @@ def test_hosts_that_names_can_be(impl: ModuleType) -> None:
         found.encode("idna")  # does not raise
 
 
-# How fast that is is up to the machine.
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(["a" * 62, "a", ".", "é", "\u3002", "-", "ß", "_"])))
 def test_what_is_accepted_can_be_encoded(pieces: list[str]) -> None:
     for form in FORMS.values():
