@@ -42,12 +42,21 @@ def no_proxies_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def contexts(certificate: tuple[Path, Path]) -> Iterator[Contexts]:  # noqa: F811
+def collected() -> Iterator[None]:
+    """What the test leaves open must not be found by another one."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def contexts(
+    certificate: tuple[Path, Path],  # noqa: F811
+    collected: None,
+) -> Contexts:
     """TLS of the server, and of a client that trusts it."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(*certificate)
-    yield server, ssl.create_default_context(cafile=str(certificate[0]))
-    gc.collect()  # what UNCLOSED is about must not be found by another test
+    return server, ssl.create_default_context(cafile=str(certificate[0]))
 
 
 @pytest.fixture

@@ -79,6 +79,7 @@ class TestHandlers:
         assert not [one for one in caplog.records if one.levelno > logging.INFO]
 
     @UNCLOSED
+    @pytest.mark.usefixtures("collected")
     @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
     @pytest.mark.parametrize("moment", ["at once", "message", "loss"])
     @pytest.mark.parametrize("loop", sorted(LOOPS))
@@ -207,6 +208,7 @@ class TestCallbacks:
         run(main())
 
     @UNCLOSED
+    @pytest.mark.usefixtures("collected")
     @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
     @pytest.mark.parametrize("name", ["on_open", "on_message", "on_close"])
     @pytest.mark.parametrize("loop", sorted(LOOPS))

@@ -11,6 +11,7 @@ import pytest
 from sansocket.asyncio import ServerConnection, connect
 from tests.core.support import masked
 
+from .clocks import ManualLoop
 from .support import Run, opened, serving, until
 
 colour = ContextVar("colour", default="none")
@@ -98,7 +99,8 @@ def test_two_do_not_receive_at_once(run: Run) -> None:
     run(main())
 
 
-def test_answers_to_one_read_leave_in_one_write(run: Run) -> None:
+def test_answers_to_one_read_leave_in_one_write() -> None:
+    """While it takes no time, as here, however many they are."""
     writes: list[int] = []
 
     class Counting(ServerConnection):
@@ -112,13 +114,16 @@ def test_answers_to_one_read_leave_in_one_write(run: Run) -> None:
         ):
             await until(lambda: server.connections)
             writes.clear()
-            for number in range(16):
-                peer.send_frame(0x81, b"%d" % number)
+            peer.send(b"".join(masked(0x81, b"%d" % number) for number in range(16)))
             for number in range(16):
                 assert await peer.read_frame() == (0x81, b"%d" % number)
-            assert len(writes) < 4
+            assert len(writes) == 1
 
-    run(main())
+    loop = ManualLoop()
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
 
 
 class Watched:
