@@ -85,3 +85,18 @@ def test_the_peer_goes(run: Run) -> None:
         assert server.close_code == client.close_code == 1006
 
     run(main())
+
+
+def test_connections_of_a_loop_share_a_buffer() -> None:
+    """Also where loops take turns."""
+
+    async def make() -> Connection:
+        return Connection(ServerProtocol(state=OPEN))
+
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    made = [loop.run_until_complete(make()) for loop in loops * 2]
+    first, other, again, _ = (connection.get_buffer(-1) for connection in made)
+    assert first is again
+    assert first is not other
+    for loop in loops:
+        loop.close()
