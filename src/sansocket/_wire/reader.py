@@ -26,6 +26,7 @@ from .rules import (
     DEFLATE,
     DEFLATED,
     FIRST_BYTES,
+    IN_MESSAGE,
     NO_LIMIT,
     PLAIN,
     WHOLE,
@@ -48,8 +49,8 @@ _PLAIN, _DEFLATE, _CUSTOM = PLAIN, DEFLATE, CUSTOM
 _WHOLE, _DEFLATED = WHOLE, DEFLATED
 _NO_LIMIT = NO_LIMIT
 _HUGE = 1 << 62
-_FIRST_BYTES = b"".join(FIRST_BYTES)  # 256 times their index
-_IN_MESSAGE = 3 * 256
+_FIRST_BYTES = FIRST_BYTES
+_IN_MESSAGE = IN_MESSAGE
 _FRAMES = FRAMES
 _NOTHING = NOTHING
 _KNOWN_OPCODES: dict[int, Any] = {int(opcode): opcode for opcode in Opcode}

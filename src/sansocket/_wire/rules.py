@@ -68,8 +68,9 @@ def first_byte_table(in_message: bool, mode: int) -> bytes:
     return bytes(table)
 
 
-# Index: mode, plus 3 inside of a fragmented message.
-FIRST_BYTES = tuple(
+# Index: the first byte, plus 256 times the mode, plus IN_MESSAGE in a fragmented one.
+IN_MESSAGE = 3 * 256
+FIRST_BYTES = b"".join(
     first_byte_table(in_message, mode)
     for in_message in (False, True)
     for mode in (PLAIN, DEFLATE, CUSTOM)
