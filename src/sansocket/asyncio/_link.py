@@ -69,8 +69,6 @@ PER_MESSAGE = 256
 _turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Turn]] = (
     weakref.WeakKeyDictionary()
 )
-# Classes known to have no methods that stand in for functions of the application.
-PLAIN: set[type] = set()
 
 # The one that was asked for last: mostly there is one loop.
 _latest: weakref.ref[Turn] | None = None
@@ -128,6 +126,10 @@ class Link:
     as the compiled form of this class has no bases.
     """
 
+    # Subclasses may have methods instead. That they have none is found at once so.
+    if not TYPE_CHECKING:
+        on_open = on_message = on_close = None
+
     def __init__(
         self,
         protocol: Protocol,
@@ -167,13 +169,9 @@ class Link:
         # Not 0: then TLS pauses with nothing to write, and finds no cause to resume.
         self._write_high = max(high, 1)
         kind = type(self)
-        if kind not in PLAIN:
-            on_open = on_open or getattr(kind, "on_open", None)
-            on_message = on_message or getattr(kind, "on_message", None)
-            on_close = on_close or getattr(kind, "on_close", None)
-        self._on_open = on_open
-        self._on_message = on_message
-        self._on_close = on_close
+        self._on_open = on_open or getattr(kind, "on_open", None)
+        self._on_message = on_message or getattr(kind, "on_message", None)
+        self._on_close = on_close or getattr(kind, "on_close", None)
         # Until the opening handshake is decided.
         self._opening = protocol.state is CONNECTING
         self._lost = False  # whether the TCP connection is gone

@@ -14,7 +14,6 @@ from ..exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHeader
 from ..headers import build_www_authenticate_basic, parse_authorization_basic
 from ..protocol import CLOSED, CONNECTING, OPEN
 from ..server import ServerProtocol
-from ._link import PLAIN
 from .connection import Connection
 
 TYPE_CHECKING = False
@@ -247,9 +246,6 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             self._begin_close(code, reason)
         elif self._task is None and self._waits_for_response():
             self.transport.abort()
-
-
-PLAIN.add(ServerConnection)
 
 
 def basic_auth(
