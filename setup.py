@@ -64,6 +64,7 @@ HOT = {
 }
 # Debug information would be most of the size, and a quarter of the time to build.
 FLAGS = ["-g0", "-include", "located.h"]
+FLAGS_OF_USER = {"CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "LDSHARED"}
 LINK_FLAGS = ["-Wl,--strip-all"] if sys.platform == "linux" else []
 
 
@@ -80,6 +81,10 @@ class OptionalBuild(build_ext):
     def finalize_options(self):
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count()
+        if self.editable_mode:
+            # Not in a temporary folder: the next time compiles what has changed.
+            self.build_lib = self.build_temp = "build/editable"
+            self.force = self.force or not FLAGS_OF_USER.isdisjoint(os.environ)
 
     def run(self):
         try:
@@ -100,43 +105,64 @@ def report(exc):
 
 
 def extensions():
-    from Cython.Build import cythonize
     from Cython.Compiler import Options
 
     Options.warning_errors = choice == "require"
-    names = [(name, f"src/sansocket/{name.replace('.', '/')}") for name in COMPILED]
-    modules = [
-        Extension(
-            f"sansocket.{name}",
-            [path + (".pyx" if os.path.exists(path + ".pyx") else ".py")],
-            include_dirs=["src/sansocket/_native"],
-            libraries=["z"] if name == "_native.zstream" else [],
-            define_macros=[("ZLIB_CONST", None)],
-            extra_compile_args=flags(name),
-            extra_link_args=LINK_FLAGS,
-            depends=["src/sansocket/_native/located.h"],
-        )
-        for name, path in names
+    return [
+        extension(name, f"src/sansocket/{name.replace('.', '/')}") for name in COMPILED
     ]
-    force = declarations_changed("build/cython")
-    made = []
-    for module in modules:
-        # Accepted only as a default.
-        Options.get_directive_defaults()["trashcan"] = module.name not in PLAIN
-        made += cythonize(
-            [module],
-            build_dir="build/cython",
-            compiler_directives={**DIRECTIVES, "binding": module.name in BOUND},
-            force=force,
-        )
-    return made
 
 
-def declarations_changed(build_dir):
-    """Whether a .pxd or .h is newer than C code: all modules share their layouts."""
-    made = [path.stat().st_mtime for path in Path(build_dir).rglob("*.c")]
-    declared = [*Path("src").rglob("*.pxd"), *Path("src").rglob("*.h")]
-    return any(path.stat().st_mtime > min(made, default=0) for path in declared)
+def extension(name, path):
+    """One module, its source translated to C unless it has been."""
+    source = path + (".pyx" if os.path.exists(path + ".pyx") else ".py")
+    module = Extension(
+        f"sansocket.{name}",
+        [source],
+        include_dirs=["src/sansocket/_native"],
+        libraries=["z"] if name == "_native.zstream" else [],
+        define_macros=[("ZLIB_CONST", None)],
+        extra_compile_args=flags(name),
+        extra_link_args=LINK_FLAGS,
+        depends=["src/sansocket/_native/located.h", "setup.py"],
+    )
+    code = Path(f"build/cython/{path}.c")
+    if not is_current(code, source):
+        translate(module)
+    module.sources = [str(code)]
+    return module
+
+
+def is_current(code, source):
+    """Whether C code was made of this source as it is, by this Cython.
+
+    All modules share the layouts in their .pxd files. Cython itself would also look at
+    its own files, which are new each time that pip builds apart from everything.
+    """
+    from Cython import __version__ as version
+
+    if not code.exists():
+        return False
+    shared = [path for end in ("pxd", "h") for path in Path("src").rglob(f"*.{end}")]
+    used = [Path(source), Path("setup.py"), *shared]
+    if any(path.stat().st_mtime > code.stat().st_mtime for path in used):
+        return False
+    with code.open() as lines:
+        return f"Cython {version} " in next(lines)
+
+
+def translate(module):
+    from Cython.Build import cythonize
+    from Cython.Compiler import Options
+
+    # Accepted only as a default.
+    Options.get_directive_defaults()["trashcan"] = module.name not in PLAIN
+    cythonize(
+        [module],
+        build_dir="build/cython",
+        compiler_directives={**DIRECTIVES, "binding": module.name in BOUND},
+        force=True,
+    )
 
 
 choice = os.environ.get("SANSOCKET_BUILD", "auto")
