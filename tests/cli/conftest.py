@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -75,7 +76,8 @@ def endings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endings]:
 
 @contextlib.contextmanager
 def signals_restored() -> Iterator[None]:
-    """Let signals do in the end what they do now."""
+    """Let signals, and what tells of them, do in the end what they do now."""
+    hook = sys.unraisablehook
     names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     handlers = {name: signal.getsignal(getattr(signal, name)) for name in names}
     try:
@@ -83,6 +85,7 @@ def signals_restored() -> Iterator[None]:
     finally:
         for name, handler in handlers.items():
             signal.signal(getattr(signal, name), handler)
+        sys.unraisablehook = hook
 
 
 @contextlib.contextmanager

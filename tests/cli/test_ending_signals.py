@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -115,3 +118,48 @@ def test_who_is_waited_for_is_told_once(
     *first, last = caplog.messages
     assert first == ([] if supervised else [str(Remaining(1))])
     assert last == "something did not stop in time: exiting without it"
+
+
+LATE = r"""
+import os, signal, subprocess, sys
+from sansocket.cli.ending import Ending
+
+def handle(number, frame):
+    global count
+    count += 1
+
+flood = "import os, sys\nwhile True: os.kill(int(sys.argv[1]), 15)"
+count = 0
+ending = Ending(86400, [])
+ending.signals = [signal.SIGTERM]
+flooding = subprocess.Popen([sys.executable, "-c", flood, str(os.getpid())])
+for _ in range(5000):
+    signal.signal(signal.SIGTERM, handle)
+    count = 0
+    while not count:
+        pass
+    ending.finish()
+flooding.kill()
+"""
+
+
+def test_a_signal_in_the_moment_when_they_begin_to_be_ignored() -> None:
+    """Python would report it, with a traceback."""
+    command = [sys.executable, "-c", LATE]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_other_reports_are_made(
+    endings: Endings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", made.append)
+    endings(FOREVER, []).finish()
+    reports = [
+        SimpleNamespace(exc_value=exc)
+        for exc in (OSError("another"), ValueError("due to race condition"), None)
+    ]
+    for report in reports:
+        sys.unraisablehook(report)
+    assert made == reports

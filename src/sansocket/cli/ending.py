@@ -152,6 +152,7 @@ class Ending:
 
         Python removes its own signal handlers when it ends the process.
         """
+        sys.unraisablehook = without_late_signals(sys.unraisablehook)
         for number in self.signals:
             signal.signal(number, signal.SIG_IGN)
 
@@ -203,6 +204,22 @@ class Ending:
         for stream in filter(None, (sys.stdout, sys.stderr)):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
+
+
+def without_late_signals(
+    report: Callable[[sys.UnraisableHookArgs], object],
+) -> Callable[[sys.UnraisableHookArgs], object]:
+    """Do not report that a signal arrived in the moment when it began to be ignored.
+
+    Python has no handler for it any more then, and says so with a traceback.
+    """
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        exc = unraisable.exc_value
+        if not (isinstance(exc, OSError) and "due to race condition" in str(exc)):
+            report(unraisable)
+
+    return hook
 
 
 @dataclass
