@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import logging
+import weakref
 from typing import Any
 
 import pytest
@@ -18,6 +22,7 @@ from sansocket import (
 from sansocket.asyncio import ServerConnection, connect
 from tests.core.support import CLOSE, FIN, PING, PONG, TEXT, masked
 
+from .clocks import ManualLoop
 from .support import Run, opened, serving, until
 
 
@@ -144,15 +149,6 @@ class TestDeadlines:
     def test_the_timer_is_armed_again_only_for_what_is_due_earlier(self) -> None:
         """Messages put no timer into the loop."""
 
-        class Counting(asyncio.SelectorEventLoop):
-            timers = 0
-
-            def call_at(  # type: ignore[override]
-                self, *args: Any, **kwargs: Any
-            ) -> asyncio.TimerHandle:
-                self.timers += 1
-                return super().call_at(*args, **kwargs)
-
         async def main() -> None:
             async with serving() as (_, url), connect(url) as client:
                 await client.send("first")
@@ -167,6 +163,67 @@ class TestDeadlines:
         loop = Counting()
         loop.run_until_complete(main())
         loop.close()
+
+    def test_connections_share_timers(self) -> None:
+        """Until the second begins in which something is due."""
+
+        async def main() -> None:
+            async with serving() as (server, _), contextlib.AsyncExitStack() as stack:
+                for _ in range(50):
+                    await stack.enter_async_context(await opened(server))
+                assert len(server.connections) == 50
+                assert loop.timers < 25
+
+        loop = Counting()
+        loop.run_until_complete(main())
+        loop.close()
+
+    def test_a_deadline_is_kept_to_the_moment(self) -> None:
+        """Of connections that shared a timer until shortly before."""
+
+        async def main() -> None:
+            loop.now = 0.75
+            async with serving() as (server, _), await opened(server) as peer:
+                for due in (20.75, 40.75):
+                    reading = asyncio.ensure_future(peer.read_frame())
+                    for loop.now in (due - 0.75, due - 0.001):
+                        for _ in range(10):
+                            await asyncio.sleep(0)
+                    assert not reading.done()
+                    loop.now = due
+                    first, payload = await reading
+                    assert first == FIN | PING
+                    peer.send_frame(FIN | PONG, payload)
+
+        loop = ManualLoop()
+        loop.run_until_complete(main())
+        loop.close()
+
+    def test_who_is_lost_is_not_held_by_a_deadline(self, run: Run) -> None:
+        logger = logging.Logger("whose records nobody keeps")
+
+        async def main() -> None:
+            async with serving(logger=logger) as (server, _):
+                async with await opened(server):
+                    (connection,) = server.connections
+                    lost = weakref.ref(connection)
+                    del connection
+                await until(lambda: not server._connections)
+                await until(lambda: gc.collect() is None or lost() is None)
+
+        run(main())
+
+
+class Counting(asyncio.SelectorEventLoop):
+    """Counts the timers that are set."""
+
+    timers = 0
+
+    def call_at(  # type: ignore[override]
+        self, *args: Any, **kwargs: Any
+    ) -> asyncio.TimerHandle:
+        self.timers += 1
+        return super().call_at(*args, **kwargs)
 
 
 async def send_all(connection: Any, messages: list[str]) -> None:

@@ -5,7 +5,7 @@ from ..protocol cimport Protocol
 from ..session cimport Session
 from ._waiter cimport Waiter
 
-cdef double NEVER, BATCHING, ANSWERING, MOST_TIME
+cdef double NEVER, BATCHING, ANSWERING, MOST_TIME, TOGETHER
 cdef Py_ssize_t LARGE, MOST_SENT, PER_MESSAGE, MOST_PEEKED
 cdef int _MOST_STREAK
 cdef object _KEEP, _CLOSE
@@ -19,9 +19,16 @@ cdef class Turn:
     cdef readonly double began
     cdef Py_ssize_t sent
     cdef list _due
+    cdef dict _waiting
 
     cdef begin(self, object loop, double now)
     cdef flush_if_late(self, double now)
+    @cython.locals(waiting=dict)
+    cdef wait(self, Link link, double second)
+    @cython.locals(waiting=dict)
+    cdef forget(self, Link link, double second)
+    @cython.locals(now=double, link=Link)
+    cpdef _begin_second(self, double second)
     cpdef _end(self)
     @cython.locals(link=Link)
     cdef _flush(self)
@@ -103,7 +110,10 @@ cdef class Link:
     cdef _half_close(self)
     cpdef _close_transport(self)
     cdef _steer_reading(self)
-    cdef _set_timer(self, double deadline)
+    @cython.locals(turn=Turn)
+    cdef _set_timer(self, double deadline, double now)
+    @cython.locals(turn=Turn)
+    cdef _stop_timer(self)
     cdef _look_for_progress(self)
     cdef _wake_waiters(self)
     cdef _report(self, exc)

@@ -59,6 +59,8 @@ ANSWERING = 0.005
 # counts as PER_MESSAGE bytes more than it has.
 MOST_TIME = 0.005
 MOST_SENT = 262144
+# Seconds from which on connections wait for their deadlines together: most are put off.
+TOGETHER = 1.0
 MOST_STREAK = 64  # messages that are received before other tasks have their turn
 _MOST_STREAK = MOST_STREAK  # a C value in the compiled form, which no imported name is
 # Bytes above which nothing is read while the application is behind.
@@ -75,7 +77,8 @@ _latest: weakref.ref[Turn] | None = None
 
 
 class Turn:
-    """What the connections of an event loop share: a buffer and the turn of the loop.
+    """What the connections of an event loop share: a buffer, the turn of the loop, and
+    timers.
 
     Attributes:
         view: where to read into. One is enough, as each read is taken out of it before
@@ -92,6 +95,8 @@ class Turn:
         self.began = NEVER
         self.sent = 0
         self._due: list[Link] = []  # to be flushed at the end of the turn
+        # By the second in which they are due: connections with much time.
+        self._waiting: dict[float, dict[Link, None]] = {}
 
     def begin(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
         """Begin a turn, unless it has begun already."""
@@ -103,6 +108,26 @@ class Turn:
         """Do not wait for the end of a turn that takes long."""
         if now - self.began >= MOST_TIME:
             self._flush()
+
+    def wait(self, link: Link, second: float) -> None:
+        """Let a connection set its own timer when that second begins."""
+        waiting = self._waiting.get(second)
+        if waiting is None:
+            waiting = self._waiting[second] = {}
+            self._loop.call_at(second, self._begin_second, second)
+        waiting[link] = None
+
+    def forget(self, link: Link, second: float) -> None:
+        """Undo ``wait()``, if that second has not begun."""
+        waiting = self._waiting.get(second)
+        if waiting is not None:
+            waiting.pop(link, None)
+
+    def _begin_second(self, second: float) -> None:
+        now = max(self._clock(), second)  # timers may be early
+        for link in self._waiting.pop(second):
+            link._timer_at = NEVER
+            link._set_timer(link.session.deadline, now)
 
     def _end(self) -> None:
         self.began = NEVER
@@ -265,8 +290,7 @@ class Link:
         self.transport.close()  # or TLS of Python 3.10 warns that nobody did
         self._now = self._clock()
         self.session.handle_loss(self._now)
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         self._finish_pings()
         self._fail_pings()
         self._wake_waiters()
@@ -472,7 +496,8 @@ class Link:
             else:
                 self._write(writes, self._flushed - flushed)
         if session.deadline < self._timer_at:
-            self._set_timer(session.deadline)
+            self._stop_timer()
+            self._set_timer(session.deadline, self._time())
         if self._reads is not session.reading and not self._peeks:
             self._steer_reading()
         if session.transport is not _KEEP:
@@ -568,11 +593,23 @@ class Link:
             else:
                 self.transport.pause_reading()
 
-    def _set_timer(self, deadline: float) -> None:
+    def _set_timer(self, deadline: float, now: float) -> None:
+        """See that ``_time_passed()`` is called then, unless it is put off."""
+        self._timer_at = deadline
+        if deadline >= now + TOGETHER:
+            turn = self._turn
+            turn.wait(self, deadline // 1)
+        elif deadline != NEVER:
+            self._timer = self._loop.call_at(deadline, self._time_passed)
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer_at = deadline
-        self._timer = self._loop.call_at(deadline, self._time_passed)
+            self._timer = None
+        elif self._timer_at != NEVER:
+            turn = self._turn
+            turn.forget(self, self._timer_at // 1)
+        self._timer_at = NEVER
 
     def _time_passed(self) -> None:
         """See what is due. Deadlines that were put off are looked at only here."""
