@@ -170,6 +170,9 @@ class Mirrored(Framed):
         self.parse_uri = load(f"{package}.uri").parse_uri
         self.deflate = load(f"{package}.extensions.permessage_deflate")
         self.version = str(getattr(load(package), "__version__", ""))
+        # What makes connections, without deflate and with it: those of one server
+        # share their factories.
+        self._makers = [self._maker(deflate) for deflate in (False, True)]
 
     def server(self, deflate: bool) -> Any:
         request = wire.CHROMIUM_REQUEST if deflate else wire.MINIMAL_REQUEST
@@ -194,10 +197,10 @@ class Mirrored(Framed):
         return client
 
     def handshaking(self, request: bytes, deflate: bool, count: int) -> Run:
-        return partial(_shake, self._maker(deflate), request, count)
+        return partial(_shake, self._makers[deflate], request, count)
 
     def shaken(self, request: bytes, deflate: bool) -> tuple[Any, bytes]:
-        server = self._maker(deflate)()
+        server = self._makers[deflate]()
         server.receive_data(request)
         [event] = server.events_received()
         server.send_response(server.accept(event))

@@ -64,7 +64,8 @@ class Liveness:
         self.give_up_at = _NEVER
         self._interval = interval
         self._timeout = timeout
-        self._pings: dict[bytes, Ping] = {}  # without an answer, the oldest first
+        # Without an answer, the oldest first.
+        self._pings: dict[bytes, Ping] | None = None
         self._own: list[Ping] | None = None  # the latest that the keepalive sent
 
     def start(self, now: float) -> None:
@@ -84,6 +85,8 @@ class Liveness:
 
         """
         payload = environment.random_bytes(4) if data is None else bytes(data)
+        if self._pings is None:
+            self._pings = {}
         while payload in self._pings:
             if data is not None:
                 raise ConcurrencyError("a ping with this payload has no answer yet")
@@ -93,6 +96,7 @@ class Liveness:
 
     def forget(self, ping: Ping) -> None:
         """The ping was not sent after all."""
+        assert self._pings is not None
         del self._pings[ping.payload]
 
     def is_due(self, now: float) -> bool:
@@ -102,6 +106,7 @@ class Liveness:
     def pinged(self, ping: Ping, now: float) -> None:
         """A ping of the keepalive was sent; others have no deadline."""
         assert self._interval is not None
+        assert self._pings is not None
         if self._own is None:
             self._own = []
         self._own.append(ping)
@@ -125,7 +130,7 @@ class Liveness:
     def pong(self, payload: bytes, now: float) -> list[Ping]:
         """The pings that a pong answers: the one with its payload and all before it
         (RFC 6455, section 5.5.3); none if nobody asked for it."""
-        if payload not in self._pings:
+        if self._pings is None or payload not in self._pings:
             return []
         keys = list(self._pings)
         answered = [self._pings.pop(key) for key in keys[: keys.index(payload) + 1]]

@@ -186,9 +186,14 @@ def _parse_request_line(line: str) -> tuple[str, str, str, str | None]:
     if len(parts) != 3:
         raise InvalidMessage(f"malformed request line: {shown(line)}")
     method, target, protocol = parts
-    if method != "GET" and not is_token(method):
+    # Connections keep both: the usual ones are the same object for all.
+    if method == "GET":
+        method = "GET"
+    elif not is_token(method):
         raise InvalidMessage(f"malformed method: {shown(method)}")
-    if protocol != "HTTP/1.1" and _PROTOCOL.fullmatch(protocol) is None:
+    if protocol == "HTTP/1.1":
+        protocol = "HTTP/1.1"
+    elif _PROTOCOL.fullmatch(protocol) is None:
         raise InvalidMessage(f"malformed protocol: {shown(protocol)}")
     if not target.isascii() or "\t" in target or "#" in target:
         raise InvalidMessage(f"malformed request target: {shown(target)}")

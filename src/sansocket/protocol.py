@@ -345,11 +345,8 @@ class Protocol(Writer):
 
     def events_received(self) -> list[Event]:
         """Fetch and clear the events: first a handshake message, then frames."""
-        events = self._events
-        if events:
-            self._events = []
-            return events
-        return []
+        events, self._events = self._events, None
+        return [] if events is None else events
 
     def recv_frame(self, frame: Frame) -> None:
         """Process one valid frame that came in; extend it to see every frame."""
@@ -358,7 +355,7 @@ class Protocol(Writer):
         if frame.opcode & 0x8:
             self._receive_control(frame)
         else:
-            self._events.append(frame)
+            self._add_event(frame)
 
     # --- what goes out
 
@@ -437,7 +434,13 @@ class Protocol(Writer):
                 self._read_frames(1)
             if not self._events:
                 self._check_held()
-        return self._events.pop(0) if self._events else None
+        events = self._events
+        if events is None:
+            return None
+        event: Event = events.pop(0)
+        if not events:
+            self._events = None
+        return event
 
     def _pull_data(self) -> bool:
         """Read on, for a session, until there is a data frame, which is in ``_got``, or
@@ -515,7 +518,7 @@ class Protocol(Writer):
             self._answer_ping(data)
         elif opcode == 0x8:
             self._receive_close(Close.parse(data), data)
-        self._events.append(frame)
+        self._add_event(frame)
 
     def _receive_close(self, close: Close, data: bytes) -> None:
         """Complete or answer the closing handshake (RFC 6455, section 5.5.1)."""
@@ -545,7 +548,7 @@ class Protocol(Writer):
         raise NotImplementedError
 
     def _head_received(self, head: Request | Response) -> None:
-        self._events.append(head)
+        self._add_event(head)
 
     def _queue_head(self, data: bytes) -> None:
         self._queue(data)

@@ -226,7 +226,9 @@ class ServerProtocol(Protocol):
         key = handshake.check_upgrade_request(request, self.hosts)
         headers = request.headers
         self.origin: Origin | None = self.process_origin(headers)
-        extensions_header, self.extensions = self.process_extensions(headers)
+        extensions_header, extensions = self.process_extensions(headers)
+        if extensions or self._extensions:
+            self.extensions = extensions
         self.subprotocol: Subprotocol | None = self.process_subprotocol(headers)
         return handshake.accept_key(key), extensions_header, self.subprotocol
 

@@ -32,6 +32,9 @@ cdef class Inbox:
     cdef bint is_low(self) noexcept
     cdef lift_limit(self)
     cdef add(self, int opcode, bytes data, bint fin)
+    cdef _keep(self, bytes part)
+    @cython.locals(parts=list)
+    cdef bytes _take_parts(self)
     cdef _enqueue(self, int opcode, bytes data)
     @cython.locals(data=bytes)
     cdef bytes take(self)

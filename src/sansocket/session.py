@@ -115,7 +115,6 @@ class Session:
         was_open: whether the opening handshake has succeeded.
         timed_out: which deadline ended the connection: ``"opening"``,
             ``"keepalive"``, ``"closing"``, or ``None``. The first of them counts.
-
     """
 
     if not TYPE_CHECKING:
@@ -150,7 +149,7 @@ class Session:
         self._inbox = Inbox(max_queue)
         self._close_timeout = close_timeout
         self._liveness = Liveness(ping_interval, ping_timeout)
-        self._answered: list[Ping] = []
+        self._answered: list[Ping] | None = None
         self._open_by = _NEVER if open_timeout is None else now + open_timeout
         self._close_by = _NEVER
         self._look_ahead_at = _NEVER
@@ -304,7 +303,6 @@ class Session:
         Raises:
             UnicodeDecodeError: if a binary message is to be decoded and is no UTF-8;
                 it is lost then. Text that is none fails the connection with 1007.
-
         """
         if self._inbox.in_parts:
             raise ConcurrencyError("a message is being received in parts")
@@ -336,7 +334,6 @@ class Session:
 
         Raises:
             UnicodeDecodeError: as ``next_message()``.
-
         """
         self._read_if_empty(now)
         arriving = None if self._inbox.size else self.protocol.take_payload()
@@ -370,7 +367,6 @@ class Session:
         Raises:
             InvalidState: if the connection is not open.
             ConcurrencyError: inside of a fragmented message.
-
         """
         self._send(message, text, compress)
 
@@ -401,7 +397,6 @@ class Session:
         Raises:
             InvalidState: if the connection is not open.
             TypeError: if the parts are of different kinds.
-
         """
         data, is_text = payload_of(part), isinstance(part, str)
         if self._fragmented is None:
@@ -431,7 +426,6 @@ class Session:
             InvalidState: if the connection is not open.
             ProtocolError: if the payload is too long.
             ConcurrencyError: if a ping with this payload has no answer yet.
-
         """
         ping = self._liveness.make_ping(now, data)
         try:
@@ -443,8 +437,8 @@ class Session:
 
     def pings_answered(self) -> list[Ping]:
         """Fetch the pings whose pongs came since the last call."""
-        answered, self._answered = self._answered, []
-        return answered
+        answered, self._answered = self._answered, None
+        return answered or []
 
     # --- closing
 
@@ -456,7 +450,6 @@ class Session:
 
         Raises:
             ProtocolError: if the code may not be sent, or the reason is too long.
-
         """
         if self.protocol._state == _OPEN and not self.protocol.eof_sent:
             if self._fragmented is None:
@@ -580,7 +573,7 @@ class Session:
             opcode = frame.opcode
             data = kernels.as_bytes(frame.data)
             if opcode == 0xA:
-                self._answered += self._liveness.pong(data, now)
+                self._answered = (self._answered or []) + self._liveness.pong(data, now)
             elif not opcode & 0x8:
                 self._inbox.add(opcode, data, frame.fin)
         elif isinstance(event, Request):
@@ -667,7 +660,6 @@ class Inbox:
         size: messages that wait.
         taken: opcode of the message that was taken last.
         in_parts: whether a message was taken in part, but not to its end.
-
     """
 
     def __init__(self, max_queue: int | tuple[int | None, int | None] | None) -> None:
@@ -679,7 +671,7 @@ class Inbox:
         self._first = b""
         self._others: deque[tuple[int, bytes]] | None = None  # opcode and data
         self._opcode = 0  # of the message whose frames are in _parts
-        self._parts: list[bytes] = []
+        self._parts: list[bytes] | None = None
         self._decoder: IncrementalDecoder | None = None  # of what is taken in parts
         self._drops = False  # whether a message was lost
         self.taken = 0
@@ -704,11 +696,17 @@ class Inbox:
             return
         if opcode:
             self._opcode = opcode
-        self._parts.append(data)
+        self._keep(data)
         if fin:
-            data = b"".join(self._parts)
-            self._parts = []
-            self._enqueue(self._opcode, data)
+            self._enqueue(self._opcode, self._take_parts())
+
+    def _keep(self, part: bytes) -> None:
+        self._parts = self._parts or []
+        self._parts.append(part)
+
+    def _take_parts(self) -> bytes:
+        parts, self._parts = self._parts, None
+        return b"".join(parts or ())
 
     def _enqueue(self, opcode: int, data: bytes) -> None:
         if self._drops or (self.size and self.is_full()):
@@ -743,7 +741,6 @@ class Inbox:
         Args:
             arriving: opcode and data of a frame that is not complete.
             decode: as for ``Session.next_message()``.
-
         """
         fin = self.size > 0
         if fin:
@@ -751,9 +748,8 @@ class Inbox:
         else:
             if arriving is not None:
                 self._opcode = arriving[0]
-                self._parts.append(arriving[1])
-            opcode, data = self._opcode, b"".join(self._parts)
-            self._parts = []
+                self._keep(arriving[1])
+            opcode, data = self._opcode, self._take_parts()
             if not data:
                 return None
         self.taken = opcode
@@ -776,7 +772,6 @@ def broadcast(
     Returns:
         Those that got it, and what is to be written at once for each, behind what
         ``data_to_send()`` gave before; nothing if it was queued behind other frames.
-
     """
     one = shared(message, text)
     shares = [(session, session.share(one)) for session in sessions]

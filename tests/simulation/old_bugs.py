@@ -221,8 +221,8 @@ BUGS = {
         (
             (
                 "_wire/writer.py",
-                "        self._writes.append(frame)\n        return True\n",
-                "        self._writes.insert(0, frame)\n        return True\n",
+                "        self._outgoing().append(frame)\n        return True\n",
+                "        self._outgoing().insert(0, frame)\n        return True\n",
             ),
         ),
     ),

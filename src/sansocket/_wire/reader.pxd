@@ -72,6 +72,7 @@ cdef class Reader(kernels.TextReader):
     cdef void _start_message(self, int first, int mode) noexcept
     @cython.locals(fin=bint, control=int, frame=frames.Frame)
     cdef object _deliver(self, int first, bytes payload, int mode)
+    cdef object _add_event(self, object event)
     @cython.locals(frame=frames.Frame)
     cdef object _hand_over(self, int opcode, bytes payload, bint fin)
     cdef object _end_message(self)

@@ -74,12 +74,12 @@ class Reader(kernels.TextReader):
         self._max_fragment = _to_limit(max_fragment)
         self._max_fragments = _to_limit(max_fragments)
         self._max_inflated = _to_limit(max_inflated_size)
-        self._extensions: list[Extension] | tuple[Extension, ...] = []
+        self._extensions: list[Extension] | tuple[Extension, ...] = ()
         self.validate_utf8 = True
         self.debug = False
         self._client = False
         self._own_recv_frame = False
-        self._events: list[Any] = []
+        self._events: list[Any] | None = None  # made when it is needed
         self._pulls = False  # whether a session is reading, which wants no Frame
         self._got = _NOTHING  # opcode of the data frame that it gets
         self._got_data = b""
@@ -106,6 +106,8 @@ class Reader(kernels.TextReader):
 
         They may be replaced between messages.
         """
+        if not self._extensions:
+            self._extensions = []  # to which some may be added
         return self._extensions
 
     @extensions.setter
@@ -325,7 +327,13 @@ class Reader(kernels.TextReader):
         elif control:
             self._receive_control(frame)
         else:
-            self._events.append(frame)
+            self._add_event(frame)
+
+    def _add_event(self, event: Any) -> None:
+        if self._events is None:
+            self._events = [event]
+        else:
+            self._events.append(event)
 
     def _hand_over(self, opcode: int, payload: bytes, fin: bool) -> None:
         """Hand over a data frame: to a session in fields, to all others as a Frame."""
@@ -339,7 +347,7 @@ class Reader(kernels.TextReader):
         if self._own_recv_frame or self.debug:
             self.recv_frame(frame)
         else:
-            self._events.append(frame)
+            self._add_event(frame)
 
     def _end_message(self) -> None:
         if self._utf8:

@@ -42,7 +42,9 @@ cdef class Writer(Reader):
     cdef object _begin_writer(
         self, bint client, object logger, object max_size, object max_fragments,
         object max_inflated_size)
+    @cython.locals(writes=list)
     cdef list _take_writes(self)
+    cdef list _outgoing(self)
     cdef object _check_control(self)
     cdef object _refuse_to_send(self)
     cdef object _queue(self, bytes data)
@@ -51,7 +53,7 @@ cdef class Writer(Reader):
     @cython.locals(extension=PerMessageDeflate, frame=bytes, size=Py_ssize_t)
     cdef bint _share(self, SharedMessage message) except -1
     cdef bint _has_writes(self) noexcept
-    @cython.locals(head=bytes, frame=bytes)
+    @cython.locals(head=bytes, frame=bytes, writes=list)
     cdef object _queue_frame(self, int first, object data)
     @cython.locals(opcode=int, compressed=bint)
     cdef object _queue_extended(self, int first, object data, object compress)

@@ -97,7 +97,7 @@ class Writer(Reader):
         self._own_send_frame = type(self).send_frame is not _send_frame
         self._state = _OPEN
         self.eof_sent: bool = False
-        self._writes: list[Any] = []
+        self._writes: list[Any] | None = None  # made when it is needed
         self._sending = 0  # opcode of the message under way, or 0
         self._sending_compressed = False  # whether that message is
         self._pong: bytes | None = None  # payload of the pong that is still unsent
@@ -200,7 +200,7 @@ class Writer(Reader):
         assert not self.eof_sent
         if self.debug:
             self.logger.debug("> EOF")
-        self._writes.append(SEND_EOF)
+        self._outgoing().append(SEND_EOF)
         self.eof_sent = True
 
     def data_to_send(self) -> list[bytes]:
@@ -213,16 +213,19 @@ class Writer(Reader):
     # --- inside
 
     def _take_writes(self) -> list[bytes]:
-        writes = self._writes
-        if not writes and (self._pong is None or self._pongs == _HELD):
-            return []
         if self._pong is not None:
             if self._pong_at >= 0:
                 self._build_pong()
             elif self._pongs != _HELD:
                 self._send_pong_due()
-        self._writes = []
-        return writes
+        writes, self._writes = self._writes, None
+        return [] if writes is None else writes
+
+    def _outgoing(self) -> list[Any]:
+        """The queue of what is to be written."""
+        if self._writes is None:
+            self._writes = []
+        return self._writes
 
     def _check_control(self) -> None:
         """Control frames may go out until the peer's close frame has come."""
@@ -237,7 +240,7 @@ class Writer(Reader):
 
     def _queue(self, data: bytes) -> None:
         self._bytes_sent += len(data)
-        self._writes.append(data)  # last, as it may be called again if this raises
+        self._outgoing().append(data)  # last, as it may be called again if this raises
 
     def _send_data(
         self, opcode: int, data: BytesLike, fin: bool, compress: bool | None
@@ -281,24 +284,25 @@ class Writer(Reader):
         self._bytes_sent += len(frame)
         self._frames_sent += 1
         self._messages_sent += 1
-        self._writes.append(frame)
+        self._outgoing().append(frame)
         return True
 
     def _has_writes(self) -> bool:
         """Whether anything waits to be fetched."""
-        return self._pong is not None or len(self._writes) > 0
+        return self._pong is not None or self._writes is not None
 
     def _queue_frame(self, first: int, data: BytesLike) -> None:
         if type(data) is bytes and len(data) >= _QUEUE_UNCOPIED and not self._client:
             head = kernels.header(first, len(data), False)
             self._bytes_sent += len(head) + len(data)
             self._frames_sent += 1
-            self._writes += (head, data)  # both or none, if there is no memory
+            writes = self._outgoing()
+            writes += (head, data)  # both or none, if there is no memory
         else:
             frame = kernels.frame(first, data, self._client)
             self._bytes_sent += len(frame)
             self._frames_sent += 1
-            self._writes.append(frame)
+            self._outgoing().append(frame)
 
     def _queue_extended(
         self, first: int, data: BytesLike, compress: bool | None
@@ -396,8 +400,9 @@ class Writer(Reader):
         if self._pong is None:
             self._pong_at = -1
             if self._pongs == _LATEST and self._is_straight():
-                self._pong_at = len(self._writes)
-                self._writes.append(None)
+                writes = self._outgoing()
+                self._pong_at = len(writes)
+                writes.append(None)
         self._pong = data
 
     def _send_pong_due(self) -> None:
@@ -413,7 +418,7 @@ class Writer(Reader):
         if self.debug:
             self._log_frame(0x8A, payload)
         self._pong = None
-        self._writes[self._pong_at] = data
+        self._outgoing()[self._pong_at] = data
         self._bytes_sent += len(data)
         self._frames_sent += 1
 

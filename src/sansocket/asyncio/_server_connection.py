@@ -67,6 +67,12 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
     handler: Callable[..., Awaitable[None]]
     handler_kwargs: Mapping[str, Any]
 
+    # There is no dict until a program adds an attribute of its own.
+    if not TYPE_CHECKING:
+        __slots__ = ("_task", "handler", "handler_kwargs", "server", "username")
+        if not Connection.__dictoffset__:  # as in the compiled form
+            __slots__ += ("__dict__",)
+
     def __init__(
         self, protocol: ServerProtocol, server: Server, **options: Any
     ) -> None:
