@@ -199,6 +199,23 @@ class TestDeadlines:
         loop.run_until_complete(main())
         loop.close()
 
+    def test_a_deadline_that_is_dropped(self) -> None:
+        """That of the opening handshake, where no pings follow."""
+
+        async def main() -> None:
+            loop.set_exception_handler(lambda loop, context: problems.append(context))
+            async with serving(ping_interval=None) as (server, _), await opened(server):
+                for loop.now in (9.5, 10.5, 50):
+                    for _ in range(10):
+                        await asyncio.sleep(0)
+                assert server.connections
+
+        problems: list[dict[str, Any]] = []
+        loop = ManualLoop()
+        loop.run_until_complete(main())
+        loop.close()
+        assert not problems
+
     def test_who_is_lost_is_not_held_by_a_deadline(self, run: Run) -> None:
         logger = logging.Logger("whose records nobody keeps")
 

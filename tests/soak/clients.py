@@ -123,6 +123,8 @@ async def never_read(place: Place, chance: random.Random) -> None:
         first = chance.choice((FIN | TEXT, FIN | BINARY, FIN | PING))
         frame = masked(first, bytes(100))
         for _ in range(chance.randrange(50)):
+            if is_over(peer):
+                return
             if peer.writer.transport.get_write_buffer_size() < 100_000:
                 peer.send(frame * 100)
             await asyncio.sleep(0.01)
@@ -172,8 +174,15 @@ async def be_slow(place: Place, chance: random.Random) -> None:
 async def send_slowly(peer: Raw, data: bytes, chance: random.Random) -> None:
     pause = chance.choice((0.0, 0.001, 0.02))
     for position in range(len(data)):
+        if is_over(peer):
+            return
         peer.send(data[position : position + 1])
         await asyncio.sleep(pause)
+
+
+def is_over(peer: Raw) -> bool:
+    """Whether it would only fill the log with warnings of asyncio to send more."""
+    return peer.reader.at_eof() or peer.writer.transport.is_closing()
 
 
 async def end_inside_a_message(place: Place, chance: random.Random) -> None:

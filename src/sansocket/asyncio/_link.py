@@ -596,10 +596,12 @@ class Link:
     def _set_timer(self, deadline: float, now: float) -> None:
         """See that ``_time_passed()`` is called then, unless it is put off."""
         self._timer_at = deadline
+        if deadline == NEVER:
+            return
         if deadline >= now + TOGETHER:
             turn = self._turn
             turn.wait(self, deadline // 1)
-        elif deadline != NEVER:
+        else:
             self._timer = self._loop.call_at(deadline, self._time_passed)
 
     def _stop_timer(self) -> None:
