@@ -108,6 +108,18 @@ def test_receive_data_reads_what_was_only_fed(impl: Any) -> None:
     assert [data for _, data, _ in events(protocol)] == [b"1", b"2"]
 
 
+def test_frames_that_were_read_together_are_taken_one_by_one(impl: Any) -> None:
+    protocol = opened(impl, "server")
+    protocol.receive_data(b"".join(wire("server", FIN | TEXT, data) for data in TWO))
+    for data in TWO:
+        assert protocol.next_event().data == data
+    assert protocol.next_event() is None
+    assert protocol.events_received() == []
+
+
+TWO = (b"one", b"two")
+
+
 def test_fed_before_and_behind_a_frame_in_parts(impl: Any) -> None:
     protocol = opened(impl, "server")
     stream = wire("server", FIN | TEXT, b"one") + wire("server", FIN | TEXT, b"two")

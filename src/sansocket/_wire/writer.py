@@ -213,11 +213,10 @@ class Writer(Reader):
     # --- inside
 
     def _take_writes(self) -> list[bytes]:
-        if self._pong is not None:
-            if self._pong_at >= 0:
-                self._build_pong()
-            elif self._pongs != _HELD:
-                self._send_pong_due()
+        if self._pong is not None and self._pong_at >= 0:
+            self._build_pong()
+        elif self._pong is not None and self._pongs != _HELD:
+            self._send_pong_due()
         writes, self._writes = self._writes, None
         return [] if writes is None else writes
 
