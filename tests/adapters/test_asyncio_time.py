@@ -221,7 +221,8 @@ class TestDeadlines:
         loop = Noting()
         loop.run_until_complete(main())
         loop.close()
-        assert noted and all(map(math.isfinite, noted))
+        assert noted
+        assert all(map(math.isfinite, noted))
 
     def test_who_is_lost_is_not_held_by_a_deadline(self, run: Run) -> None:
         logger = logging.Logger("whose records nobody keeps")

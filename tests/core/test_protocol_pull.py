@@ -110,14 +110,12 @@ def test_receive_data_reads_what_was_only_fed(impl: Any) -> None:
 
 def test_frames_that_were_read_together_are_taken_one_by_one(impl: Any) -> None:
     protocol = opened(impl, "server")
-    protocol.receive_data(b"".join(wire("server", FIN | TEXT, data) for data in TWO))
-    for data in TWO:
+    two = (b"one", b"two")
+    protocol.receive_data(b"".join(wire("server", FIN | TEXT, data) for data in two))
+    for data in two:
         assert protocol.next_event().data == data
     assert protocol.next_event() is None
     assert protocol.events_received() == []
-
-
-TWO = (b"one", b"two")
 
 
 def test_fed_before_and_behind_a_frame_in_parts(impl: Any) -> None:
