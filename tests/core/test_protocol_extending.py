@@ -440,3 +440,12 @@ class TestFaults:
             protocol.receive_eof()
             assert protocol.state is impl.protocol.CLOSED
             assert protocol.close_exc.sent is None
+
+
+def test_extensions_are_the_same_list_each_time(impl: Any) -> None:
+    protocol = impl.server.ServerProtocol()
+    extensions = protocol.extensions
+    assert extensions == []
+    assert protocol.extensions is extensions
+    extensions.append(object())
+    assert protocol.extensions == extensions

@@ -49,6 +49,7 @@ _PLAIN, _DEFLATE, _CUSTOM = PLAIN, DEFLATE, CUSTOM
 _WHOLE, _DEFLATED = WHOLE, DEFLATED
 _NO_LIMIT = NO_LIMIT
 _HUGE = 1 << 62
+_NO_EXTENSIONS: tuple[Extension, ...] = ()
 _FIRST_BYTES = FIRST_BYTES
 _IN_MESSAGE = IN_MESSAGE
 _FRAMES = FRAMES
@@ -74,7 +75,7 @@ class Reader(kernels.TextReader):
         self._max_fragment = _to_limit(max_fragment)
         self._max_fragments = _to_limit(max_fragments)
         self._max_inflated = _to_limit(max_inflated_size)
-        self._extensions: list[Extension] | tuple[Extension, ...] = ()
+        self._extensions: list[Extension] | tuple[Extension, ...] = _NO_EXTENSIONS
         self.validate_utf8 = True
         self.debug = False
         self._client = False
@@ -106,7 +107,7 @@ class Reader(kernels.TextReader):
 
         They may be replaced between messages.
         """
-        if not self._extensions:
+        if self._extensions is _NO_EXTENSIONS:
             self._extensions = []  # to which some may be added
         return self._extensions
 

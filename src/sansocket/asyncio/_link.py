@@ -124,6 +124,7 @@ class Turn:
             waiting.pop(link, None)
 
     def _begin_second(self, second: float) -> None:
+        """Let those that waited for it set timers; most deadlines were put off."""
         now = max(self._clock(), second)  # timers may be early
         for link in self._waiting.pop(second):
             link._timer_at = NEVER
@@ -614,7 +615,7 @@ class Link:
         self._timer_at = NEVER
 
     def _time_passed(self) -> None:
-        """See what is due. Deadlines that were put off are looked at only here."""
+        """See what is due."""
         self._now = max(self._clock(), self._timer_at)  # timers may be early
         self._timer = None
         self._timer_at = NEVER
