@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from .source import ROOT, TESTS
+from .source import ROOT, TESTS, parse_text
 
 PAGE = ROOT / "docs" / "requirements.md"
 NOT_TESTS = {"requirements.py", "test_checklist.py"}
@@ -68,7 +68,7 @@ def mentions_in_source(source: str) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     if not (NUMBER.search(source) or "choice" in source.lower()):
         return found  # most files: to parse them takes long
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse_text(source)):
         items: set[str] = set()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             items = mentions_in_name(node.name)

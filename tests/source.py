@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -33,7 +34,22 @@ def modules(suffix: str = ".py") -> dict[str, Path]:
 @cache
 def parse(path: Path) -> ast.Module:
     """The syntax tree of a file; not to be changed."""
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return parse_text(path.read_text(encoding="utf-8"), str(path))
+
+
+def parse_text(source: str, filename: str = "<unknown>") -> ast.Module:
+    """The syntax tree of a source.
+
+    Nothing is collected meanwhile: before Python 3.12, if a finalizer parses too, as
+    one does that logs a traceback, the outer parser raises SystemError.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(source, filename)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def is_type_checking(node: ast.AST) -> bool:

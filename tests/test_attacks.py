@@ -12,7 +12,7 @@ import pytest
 from .attacks import PAGE, flood_rule, verdict_rule
 from .core.costs import COPIED, LINES
 from .core.floods import FLOODS
-from .source import ROOT
+from .source import ROOT, parse
 from .verdicts import ATTACKS, Attack
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ def test_the_floods_of_ours_end_on_the_page_as_asserted() -> None:
 
 @cache
 def functions_of(path: str) -> set[str]:
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    tree = parse(ROOT / path)
     return {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import copy
+import gc
 import importlib
 import re
 from functools import cache
@@ -16,7 +17,7 @@ import pytest
 
 from .conftest import FORMS
 from .pure import SOURCE
-from .source import ROOT, module_path, modules, parse
+from .source import ROOT, module_path, modules, parse, parse_text
 
 HEAP_TYPE = 1 << 9  # of __flags__: made by a class statement at run time
 
@@ -439,3 +440,24 @@ def test_leftovers_in_a_pxd_are_seen() -> None:
     assert found.classes["X"].methods == {"go": ["self", "data", "fin"]}
     assert found.locals == {"X.go": ["a", "b"], "top": []}
     assert found.functions == {"top": ["x"]}
+
+
+class Parses:
+    """Parses as it is collected, like a finalizer that logs a traceback."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        ast.parse("1")
+
+
+def test_no_collection_disturbs_the_parser() -> None:
+    thresholds = gc.get_threshold()
+    gc.set_threshold(50)
+    try:
+        for _ in range(300):
+            Parses()
+            parse_text("f(" * 60 + ")" * 60)
+    finally:
+        gc.set_threshold(*thresholds)

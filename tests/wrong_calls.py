@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import sansocket
 
 from . import wrong_values
+from .source import parse_text
 from .wrong_programs import Programs
 
 BATCH = 400  # programs that one child runs
@@ -184,10 +185,10 @@ def shrink(lines: Lines) -> Lines:
 
 def simpler(line: str) -> Iterator[str]:
     """The line with one call less, or with one argument less."""
-    count = sum(isinstance(node, ast.Call) for node in ast.walk(ast.parse(line)))
+    count = sum(isinstance(node, ast.Call) for node in ast.walk(parse_text(line)))
     for number in range(count):
         for change in range(-MOST_ARGUMENTS, MOST_ARGUMENTS):
-            changed = ast.unparse(Simpler(number, change).visit(ast.parse(line)))
+            changed = ast.unparse(Simpler(number, change).visit(parse_text(line)))
             if len(changed) < len(line):
                 yield changed
 
