@@ -5,7 +5,7 @@
  *
  * echo       Each connection sends a batch of messages, waits for all of them to come
  *            back, and sends the next.
- * broadcast  The first connection sends a message, everybody gets it, and so on.
+ * broadcast  The first connection sends a batch, everybody gets it, and so on.
  * open       Each connection is opened, closed and opened anew.
  * idle       Some connections are opened, then more; a line on standard output tells
  *            that they are, and a line on standard input says to go on.
@@ -56,7 +56,7 @@ struct connection {
     const uint8_t *expected; /* its bytes, or NULL if they are not compared */
     uint8_t pong[6 + 125]; /* answer to a ping */
     size_t pong_size;
-    uint64_t answers;      /* of the current batch */
+    uint64_t answers;      /* of the current batch, so far */
 };
 
 /* --- options */
@@ -231,7 +231,7 @@ static void begin(struct connection *one) {
 
 static void next_batch(struct connection *one) {
     one->answers = 0;
-    missing = connections;
+    missing = connections * batch;
     if (stopping)
         busy_connections--;
     else
@@ -243,6 +243,7 @@ static void got_message(struct connection *one) {
     if (mode == ECHO) {
         if (++one->answers == (uint64_t)batch) next_batch(one);
     } else if (mode == BROADCAST) {
+        one->answers = (one->answers + 1) % (uint64_t)batch;
         if (--missing == 0) next_batch(&all[0]);
     } else {
         fail("a message that nobody asked for");
@@ -324,7 +325,7 @@ static void got_header(struct connection *one) {
         fail("a frame that was not sent: %02x, %llu bytes", head[0],
              (unsigned long long)length);
     } else {
-        uint64_t number = mode == ECHO ? one->answers : 0;
+        uint64_t number = one->answers;
         one->payload_left = length;
         one->expected = !comparing ? NULL
                         : masked   ? frames + number * frame_size + head_length

@@ -37,9 +37,17 @@ class Line:
         rates = [one.rate for one in self.rounds.get(contender, []) if one.rate]
         return statistics.median(rates) if rates else None
 
-    def ratio(self, contender: str, other: str) -> float | None:
-        """How many times the other's cost is this one's: the median over the rounds."""
-        pairs = zip(self.costs(contender), self.costs(other), strict=False)
+    def ratio(
+        self, contender: str, other: str, line: Line | None = None
+    ) -> float | None:
+        """How many times the other's cost is this one's: the median over the rounds.
+
+        Args:
+            contender: this one.
+            other: the other.
+            line: where the other was measured, if elsewhere.
+        """
+        pairs = zip(self.costs(contender), (line or self).costs(other), strict=False)
         ratios = [theirs / mine for mine, theirs in pairs if mine > 0]
         return statistics.median(ratios) if ratios else None
 

@@ -81,13 +81,13 @@ def _all() -> Iterable[Scenario]:
     for size, title in ((2**13, "8 KiB"), (102_400, "100 KiB"), (2**20, "1 MiB")):
         name = "echo-" + title.replace(" ", "").removesuffix("iB").lower()
         yield Scenario(name, f"ping-pong, {title}", "echo", {"size": size})
-    yield Scenario(
-        "broadcast",
-        "broadcast to 1000, 256 B",
-        "broadcast",
-        {"size": 256, "connections": 1000},
-        "µs a recipient",
-    )
+    for name, title, options in (
+        ("broadcast", "broadcast to 1000, 256 B", {"size": 256}),
+        ("broadcast-16", "broadcast to 1000, 16 B", {"size": 16}),
+        ("broadcast-burst", "20 at once to 1000, 16 B", {"size": 16, "batch": 20}),
+    ):
+        options["connections"] = 1000
+        yield Scenario(name, title, "broadcast", options, "µs a delivery")
     for deflate in (False, True):
         yield Scenario(
             "open" + "-deflate" * deflate,

@@ -128,8 +128,10 @@ class Liveness:
             self.give_up_at = now + self._timeout
 
     def pong(self, payload: bytes, now: float) -> list[Ping]:
-        """The pings that a pong answers: the one with its payload and all before it
-        (RFC 6455, section 5.5.3); none if nobody asked for it."""
+        """Take the pings that a pong answers; none if nobody asked for it.
+
+        They are the one with its payload and all before it (RFC 6455, section 5.5.3).
+        """
         if self._pings is None or payload not in self._pings:
             return []
         keys = list(self._pings)

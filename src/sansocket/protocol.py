@@ -199,16 +199,21 @@ class Protocol(Writer):
 
     @property
     def close_code(self) -> int | None:
-        """Close code (RFC 6455, section 7.1.5): the peer's, 1005 if its close frame
-        had none, 1006 if none came; ``None`` until the connection is closed."""
+        """Close code; ``None`` until the connection is closed.
+
+        It is the peer's; 1005 if its close frame had none, 1006 if none came (RFC 6455,
+        section 7.1.5).
+        """
         if self._state != _CLOSED:
             return None
         return 1006 if self.close_rcvd is None else self.close_rcvd.code
 
     @property
     def close_reason(self) -> str | None:
-        """Close reason of the peer, or ``""``; ``None`` until the connection is
-        closed. It is for developers, never for end users (RFC 6455, section 5.5.1)."""
+        """Close reason of the peer, or ``""``; ``None`` until the connection is closed.
+
+        It is for developers, never for end users (RFC 6455, section 5.5.1).
+        """
         if self._state != _CLOSED:
             return None
         return "" if self.close_rcvd is None else self.close_rcvd.reason
@@ -229,8 +234,10 @@ class Protocol(Writer):
 
     @property
     def bytes_unread(self) -> int:
-        """Bytes that came, but belong to no frame that was read, nor to a payload that
-        is arriving."""
+        """Bytes that came, but were not read yet.
+
+        They belong to no frame that was read, nor to a payload that is arriving.
+        """
         return self._unread()
 
     @property
@@ -330,8 +337,10 @@ class Protocol(Writer):
         self._eof_received = True  # not before, so that it can be done once more
 
     def take_payload(self) -> tuple[Opcode, bytes] | None:
-        """Take what came so far of a data frame that is still arriving, once
-        ``next_event()`` has given ``None``; the ``Frame`` will have the rest only.
+        """Take what came so far of a data frame that is still arriving.
+
+        Call it once ``next_event()`` has given ``None``; the ``Frame`` will have the
+        rest only.
 
         Returns:
             The opcode of the message and a part of its payload; or ``None`` if there
@@ -443,8 +452,9 @@ class Protocol(Writer):
         return event
 
     def _pull_data(self) -> bool:
-        """Read on, for a session, until there is a data frame, which is in ``_got``, or
-        an event, which ``_pull`` gives.
+        """Read on, for a session, until there is a data frame or another event.
+
+        A data frame is in ``_got`` then; an event is what ``_pull`` gives.
 
         Returns:
             Whether it is a data frame.
@@ -477,8 +487,10 @@ class Protocol(Writer):
             self._hold(fresh)
 
     def _read_frames(self, limit: int, pulls: bool = False) -> None:
-        """Parse up to ``limit`` frames, or all that is unread if it is negative;
-        fail the connection if something is wrong."""
+        """Parse up to ``limit`` frames; fail the connection if something is wrong.
+
+        A negative limit is none.
+        """
         self._pulls = pulls
         try:
             self._parse(limit)
@@ -570,8 +582,10 @@ class Protocol(Writer):
         self._held += data[: _MAX_HELD + 1 - len(self._held)]
 
     def _release_held(self) -> None:
-        """Make what was held the input to be parsed. This takes memory, so a side that
-        answers does it before it queues the answer."""
+        """Make what was held the input to be parsed.
+
+        This takes memory, so a side that answers does it before it queues the answer.
+        """
         held = self._held
         if held is not None:
             self._data = self._data + bytes(held[:_MAX_HELD])

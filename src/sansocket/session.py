@@ -188,10 +188,10 @@ class Session:
 
     @property
     def ready(self) -> bool:
-        """Whether it is worth calling ``next_message()`` or ``next_part()`` now: for a
-        message, for a part if that is what was asked for, or to learn of the end.
+        """Whether ``next_message()`` or ``next_part()`` is worth a call now.
 
-        After one of them has given ``None`` it is false until there is more.
+        It is for a message, for a part if that is what was asked for, or to learn of
+        the end. After one of them has given ``None`` it is false until there is more.
         """
         return self._is_ready()
 
@@ -234,8 +234,7 @@ class Session:
         self._settle(now)
 
     def handle_loss(self, now: float) -> None:
-        """Take the loss of the TCP connection: it is closed then. Messages that came
-        stay, however many; there is no peer to hold back."""
+        """Take the loss of the TCP connection; all messages that came stay."""
         self._ended = True
         self._close_by = _NEVER
         self._close_timeout = None
@@ -244,13 +243,14 @@ class Session:
         self._settle(now)
 
     def handle_progress(self) -> None:
-        """Note that the peer accepted bytes that were pending, which proves that it is
-        alive."""
+        """Note that the peer accepted pending bytes, which proves that it is alive."""
         self._liveness.heard()
 
     def doubts(self, now: float) -> bool:
-        """Whether ``handle_timeout()`` would send a ping or give up the peer. A driver
-        that can see what the peer takes looks first; see ``handle_progress()``."""
+        """Whether ``handle_timeout()`` would send a ping or give up the peer.
+
+        A driver that can see what the peer takes looks first; ``handle_progress()``.
+        """
         return self._liveness.is_due(now)
 
     def handle_timeout(self, now: float) -> None:
@@ -371,8 +371,10 @@ class Session:
         self._send(message, text, compress)
 
     def share(self, message: SharedMessage) -> bytes | None:
-        """Send a message that many get, unless it cannot be sent now: then ``None``.
-        What it gives else is to be written at once, behind what was fetched before."""
+        """Send a message that many get; ``None`` if it cannot be sent now.
+
+        What it gives else is to be written at once, behind what was fetched before.
+        """
         first = not self.protocol._has_writes()
         if not self.protocol._share(message):
             return None
@@ -524,8 +526,7 @@ class Session:
                 self._resume(now)
 
     def _refuse_text(self, now: float) -> bool:
-        """Fail for text that is not UTF-8, which nobody has checked as it came. What is
-        binary is the application's affair."""
+        """Fail for text that is not UTF-8; binary is the application's affair."""
         if self._inbox.taken != 0x1:
             return False
         self.protocol.fail(CloseCode.INVALID_DATA, "text message is not valid UTF-8")
@@ -550,8 +551,10 @@ class Session:
             self._look_ahead_at = now + _LOOK_AHEAD
 
     def _look_ahead(self, now: float) -> None:
-        """Read while there is room in the inbox; then pause, unless we are closing:
-        then the peer's close frame is wanted, and messages above the mark are lost."""
+        """Read while there is room in the inbox; then pause, unless we are closing.
+
+        Then the peer's close frame is wanted, and messages above the mark are lost.
+        """
         self._look_ahead_at = _NEVER
         while not self._inbox.is_full() or self.protocol._state != _OPEN:
             if not self._read_frame(now):
@@ -583,11 +586,10 @@ class Session:
         return True
 
     def _read_end(self, now: float) -> None:
-        """All frames are read: then the end of the stream counts, if it came. A body
-        may have ended with it, and then there is a response."""
+        """All frames are read: let the end of the stream count, if it came."""
         if self._ended:
             self.protocol.receive_eof()
-            self._read_frame(now)
+            self._read_frame(now)  # if a body has ended so: a response
 
     # --- inside: time
 
@@ -648,8 +650,7 @@ class Session:
 
 
 class Inbox:
-    """Messages that came and were not taken yet, and the one that is arriving: a queue
-    with a high and a low mark.
+    """A queue, with two marks, of messages that came, and the one that is arriving.
 
     Args:
         max_queue: messages that may wait until reading should pause, unless they are
@@ -764,10 +765,10 @@ class Inbox:
 def broadcast(
     sessions: Iterable[Session], message: str | BytesLike, *, text: bool | None = None
 ) -> list[tuple[Session, bytes]]:
-    """Send one message to all that can take it now: not those that are closing, or in
-    the middle of a fragmented message.
+    """Send one message to all that can take it now.
 
-    Its frame is built once, or once for each kind of compression that was agreed.
+    Those that are closing, or in the middle of a fragmented message, cannot. Its frame
+    is built once, or once for each kind of compression that was agreed.
 
     Returns:
         Those that got it, and what is to be written at once for each, behind what

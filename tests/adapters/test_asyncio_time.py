@@ -14,13 +14,15 @@ import pytest
 import websockets.asyncio.client as reference
 
 from sansocket import (
+    OPEN,
     ConcurrencyError,
     ConnectionClosed,
     ConnectionClosedError,
     ProtocolError,
+    ServerProtocol,
     State,
 )
-from sansocket.asyncio import ServerConnection, connect
+from sansocket.asyncio import Connection, ServerConnection, connect
 from tests.core.support import CLOSE, FIN, PING, PONG, TEXT, masked
 
 from .clocks import ManualLoop
@@ -224,6 +226,37 @@ class TestDeadlines:
         assert noted
         assert all(map(math.isfinite, noted))
 
+    def test_many_deadlines_leave_others_their_turn(self) -> None:
+        """Those of a second, though all are due in the same moment."""
+
+        async def main() -> None:
+            transports = [Idle() for _ in range(1000)]
+            connections = [Connection(ServerProtocol(state=OPEN)) for _ in transports]
+            for connection, transport in zip(connections, transports, strict=True):
+                connection.connection_made(transport)
+            loop.now = 20
+            noted.clear()
+            steps = []
+            while len(noted) < 1000:
+                before = len(noted)
+                await asyncio.sleep(0)
+                steps.append(len(noted) - before)
+            assert max(steps) < 300
+            await until(lambda: all(transport.written for transport in transports))
+
+        class Noting(ManualLoop):
+            def call_at(  # type: ignore[override]
+                self, when: float, *args: Any, **kwargs: Any
+            ) -> asyncio.TimerHandle:
+                if when == 20:
+                    noted.append(when)
+                return super().call_at(when, *args, **kwargs)
+
+        noted: list[float] = []
+        loop = Noting()
+        loop.run_until_complete(main())
+        loop.close()
+
     def test_who_is_lost_is_not_held_by_a_deadline(self, run: Run) -> None:
         logger = logging.Logger("whose records nobody keeps")
 
@@ -237,6 +270,26 @@ class TestDeadlines:
                 await until(lambda: gc.collect() is None or lost() is None)
 
         run(main())
+
+
+class Idle(asyncio.Transport):
+    """A transport that only counts."""
+
+    written = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += len(data)
+
+    def set_write_buffer_limits(
+        self, high: int | None = None, low: int | None = None
+    ) -> None:
+        """There are none."""
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return False
 
 
 class Counting(asyncio.SelectorEventLoop):

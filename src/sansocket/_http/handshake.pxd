@@ -8,6 +8,7 @@ from .responses cimport accept_response, reject_response, rejection
 cpdef str check_upgrade_request(object request, object hosts=*)
 cpdef str accept_key(str key)
 cpdef object check_origin(object headers, object origins)
+cdef object _shared(object origin)
 cpdef list offered_subprotocols(object headers)
 cpdef object select_subprotocol(object supported, object offered)
 @cython.locals(offers=list, answers=list, accepted=list)

@@ -71,6 +71,8 @@ _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 _VERSION = "Sec-WebSocket-Version"
 
+_latest_origin: Any = ""
+
 # Nearly all clients send these. The grammar parses anything else.
 _UPGRADES = frozenset({"websocket", "WebSocket"})
 _CONNECTIONS = frozenset({"Upgrade", "upgrade", "keep-alive, Upgrade"})
@@ -139,8 +141,16 @@ def check_origin(
         raise _repeated("Origin")
     if origins is not None and not _is_acceptable(origin, origins):
         raise InvalidOrigin(origin)
-    accepted: Origin | None = origin
-    return accepted
+    return None if origin is None else _shared(origin)
+
+
+def _shared(origin: Origin) -> Origin:
+    """The same string for all connections from a page, as long as no other comes."""
+    global _latest_origin
+    if origin != _latest_origin:
+        _latest_origin = origin
+    latest: Origin = _latest_origin
+    return latest
 
 
 def offered_subprotocols(headers: Headers) -> list[Subprotocol]:
@@ -210,7 +220,8 @@ def negotiate_extensions(
             answers.append((name, answer))
             accepted.append(extension)
             break
-    return (build_extension(answers) if answers else None), accepted
+    # Without the room that a list has once it has grown.
+    return (build_extension(answers) if answers else None), [*accepted]
 
 
 # Client

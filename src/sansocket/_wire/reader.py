@@ -487,6 +487,8 @@ def _from_limit(limit: int) -> int | None:
 
 
 def _slack(limit: int) -> int:
-    """How many compressed bytes may stand for ``limit`` bytes: DEFLATE adds little
-    to what it cannot compress, and more only serves to be a burden."""
+    """How many compressed bytes may stand for ``limit`` bytes.
+
+    DEFLATE adds little to what it cannot compress; more only serves to be a burden.
+    """
     return limit if limit >= _HUGE else limit + (limit >> 3) + 1024

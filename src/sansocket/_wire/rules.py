@@ -53,8 +53,11 @@ def first_byte_error(first: int, in_message: bool, mode: int) -> str | None:
 
 
 def first_byte_table(in_message: bool, mode: int) -> bytes:
-    """256 bytes: 0 where the first byte of a frame may not have this value, else 1,
-    or ``WHOLE`` or ``DEFLATED`` where it tells of a whole message."""
+    """Tell of each value whether the first byte of a frame may have it.
+
+    Of 256 bytes one is 0 if it may not, else 1, or ``WHOLE`` or ``DEFLATED`` where the
+    value tells of a whole message.
+    """
     table = bytearray(256)
     for first in range(256):
         table[first] = first_byte_error(first, in_message, mode) is None

@@ -68,8 +68,10 @@ class SharedMessage:
         return self._frame
 
     def deflated(self, extension: PerMessageDeflate) -> tuple[bytes, int]:
-        """The frame as an extension with these settings makes it, and the length of
-        its payload. Connections of one server share their settings."""
+        """The frame as such an extension makes it, and the length of its payload.
+
+        Connections of one server share their settings.
+        """
         key = extension.local_max_window_bits, id(extension.compress_settings)
         found = self._deflated.get(key)
         if found is None:

@@ -7,7 +7,7 @@ from ._waiter cimport Waiter
 
 cdef double NEVER, BATCHING, ANSWERING, MOST_TIME, TOGETHER
 cdef Py_ssize_t LARGE, MOST_SENT, PER_MESSAGE, MOST_PEEKED
-cdef int _MOST_STREAK
+cdef int _MOST_STREAK, MOST_TIMERS
 cdef object _KEEP, _CLOSE
 
 
@@ -27,7 +27,7 @@ cdef class Turn:
     cdef wait(self, Link link, double second)
     @cython.locals(waiting=dict)
     cdef forget(self, Link link, double second)
-    @cython.locals(now=double, link=Link)
+    @cython.locals(now=double, waiting=dict, link=Link)
     cpdef _begin_second(self, double second)
     cpdef _end(self)
     @cython.locals(link=Link)

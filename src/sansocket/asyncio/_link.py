@@ -22,7 +22,6 @@ import logging
 import time
 import weakref
 from inspect import isawaitable
-from typing import cast
 
 from .._base.values import write_marks
 from ..exceptions import ConnectionClosed, InvalidState
@@ -61,6 +60,7 @@ MOST_TIME = 0.005
 MOST_SENT = 262144
 # Seconds from which on connections wait for their deadlines together: most are put off.
 TOGETHER = 1.0
+MOST_TIMERS = 200  # that are set before other tasks have their turn
 MOST_STREAK = 64  # messages that are received before other tasks have their turn
 _MOST_STREAK = MOST_STREAK  # a C value in the compiled form, which no imported name is
 # Bytes above which nothing is read while the application is behind.
@@ -77,8 +77,7 @@ _latest: weakref.ref[Turn] | None = None
 
 
 class Turn:
-    """What the connections of an event loop share: a buffer, the turn of the loop, and
-    timers.
+    """What connections of an event loop share: a buffer, its turn, and timers.
 
     Attributes:
         view: where to read into. One is enough, as each read is taken out of it before
@@ -126,9 +125,15 @@ class Turn:
     def _begin_second(self, second: float) -> None:
         """Let those that waited for it set timers; most deadlines were put off."""
         now = max(self._clock(), second)  # timers may be early
-        for link in self._waiting.pop(second):
+        waiting = self._waiting[second]
+        for _ in range(MOST_TIMERS):
+            if not waiting:
+                del self._waiting[second]
+                return
+            link, _ = waiting.popitem()
             link._timer_at = NEVER
             link._set_timer(link.session.deadline, now)
+        self._loop.call_soon(self._begin_second, second)
 
     def _end(self) -> None:
         self.began = NEVER
@@ -243,7 +248,7 @@ class Link:
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; only the event loop calls this."""
-        self.transport: asyncio.Transport = cast("asyncio.Transport", transport)
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
         self._tls = getattr(transport, "_ssl_protocol", None)
         self._tls_state = _state_of(self._tls)
         self.transport.set_write_buffer_limits(self._write_high, self._write_low)
@@ -313,8 +318,11 @@ class Link:
             self._loop.call_soon(self._call_again)
 
     def flush(self) -> None:
-        """Do now what the session has for the network; it is done anyway at the end of
-        the turn of the loop, if something was sent or received."""
+        """Do now what the session has for the network.
+
+        It is done anyway at the end of the turn of the loop, if something was sent or
+        received.
+        """
         self._flush()
 
     def flush_soon(self) -> None:
@@ -399,8 +407,10 @@ class Link:
             self._begin_close(1011)
 
     def _end_program(self, exc: BaseException) -> None:
-        """Raise what ends the program where every event loop lets it pass: uvloop
-        keeps what protocols raise to itself. What is due here is done first."""
+        """Raise what ends the program where every event loop lets it pass.
+
+        uvloop keeps what protocols raise to itself. What is due here is done first.
+        """
         self._loop.call_soon(_raise, exc)
 
     def _call_again(self) -> None:
@@ -514,8 +524,10 @@ class Link:
         self.transport.abort()
 
     def _is_cut_off(self) -> bool:
-        """Whether nothing can be written any more, as the connection is about to be
-        lost. TLS of asyncio does not tell; it drops what is written, and warns."""
+        """Whether nothing can be written, as the connection is about to be lost.
+
+        TLS of asyncio does not tell; it drops what is written, and warns.
+        """
         if self._cut_off:
             return True
         tls = self._tls
@@ -628,15 +640,20 @@ class Link:
         self._hand_over()
 
     def _peek(self) -> None:
-        """Read once, though the application is behind. Over TLS, asyncio keeps the end
-        of the stream to itself while reading is paused, and then drops what is sent."""
+        """Read once, though the application is behind.
+
+        Over TLS, asyncio keeps the end of the stream to itself while reading is paused,
+        and then drops what is sent.
+        """
         if not self._is_closing():
             self._peeks = self._reads = True
             self.transport.resume_reading()
 
     def _look_for_progress(self) -> None:
-        """A peer that takes what was sent before a ping is alive: its pong takes as
-        long as all of that."""
+        """See whether the peer takes what was sent before a ping, and so is alive.
+
+        Its pong takes as long as all of that.
+        """
         look = look_at(self.transport, self.protocol._bytes_sent)
         if self._look is not None and look.shows_progress_since(self._look):
             self.session.handle_progress()

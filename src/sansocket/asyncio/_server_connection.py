@@ -234,8 +234,10 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
             await self.close()
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
-        """See that nothing is left of the handler, or of hooks, that were cancelled:
-        perhaps before they began."""
+        """See that nothing is left of a handler, or of hooks, that were cancelled.
+
+        Perhaps they had not begun.
+        """
         if not task.cancelled():
             task.exception()  # it was logged, or ends the program
         if self._waits_for_response():
@@ -246,8 +248,11 @@ class ServerConnection(Connection, asyncio.BufferedProtocol):
         self.server._task_done(task)
 
     def _go_away(self, code: int, reason: str) -> None:
-        """Close because the server ends. A request that is being thought about gets
-        its 503 in time; who sent none has to go."""
+        """Close because the server ends.
+
+        A request that is being thought about gets its 503 in time; who sent none has to
+        go.
+        """
         if self.protocol.state is OPEN:
             self._begin_close(code, reason)
         elif self._task is None and self._waits_for_response():
@@ -334,8 +339,10 @@ def _checker(credentials: Any) -> Callable[[str, str], bool]:
 
 
 def _tells_of_closing(exc: BaseException) -> bool:
-    """Whether it is ``ConnectionClosed``, or a group of nothing else, as task groups
-    raise it."""
+    """Whether it is ``ConnectionClosed``, or a group of nothing else.
+
+    Task groups raise such a group.
+    """
     parts = getattr(exc, "exceptions", None)
     if isinstance(parts, tuple) and parts and isinstance(exc, Exception):
         return all(map(_tells_of_closing, parts))

@@ -115,8 +115,9 @@ class Limited:
 
 
 class Watched:
-    """Stands in for a future that a task awaits, and sees that the task is cancelled:
-    also if the timer has cancelled the future before.
+    """Stands in for a future that a task awaits, and sees that the task is cancelled.
+
+    It does so also if the timer has cancelled the future before.
     """
 
     def __init__(self, future: Any, limited: Limited) -> None:

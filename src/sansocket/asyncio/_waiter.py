@@ -45,8 +45,11 @@ class Waiter:
         self._done = self._cancelled = False
 
     def wake(self, soon: bool) -> None:
-        """Let the task go on: now, unless another one is running, or ``soon``, which is
-        in the next turn of the loop."""
+        """Let the task go on: now, unless another is running, or in the next turn.
+
+        Args:
+            soon: whether it has to be in the next turn of the loop.
+        """
         if self._done:
             return
         self._done = True

@@ -97,8 +97,10 @@ class ClientConnection(Connection, asyncio.BufferedProtocol):
         self._log("connection open")
 
     def _refusals(self) -> list[Exception]:
-        """Why the server has refused, if it has: the body of its response may not have
-        come yet."""
+        """Why the server has refused, if it has.
+
+        The body of its response may not have come yet.
+        """
         if self.protocol.refused:
             self.protocol.receive_eof()
         exc = self.protocol.handshake_exc
@@ -146,7 +148,9 @@ class Retries:
 
 
 class connect:
-    """Connect to a WebSocket server: awaited, it gives a connection::
+    """Connect to a WebSocket server: awaited, it gives a connection.
+
+    ::
 
         async with connect("ws://localhost:8765") as websocket:
             await websocket.send("Hello")

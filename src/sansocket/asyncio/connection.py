@@ -184,7 +184,9 @@ class Connection(Link):
         def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]: ...
 
     async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]:
-        """Receive the next message in parts, as they arrive::
+        """Receive the next message in parts, as they arrive.
+
+        ::
 
             async for part in connection.recv_streaming():
                 ...
@@ -286,10 +288,10 @@ class Connection(Link):
         text: bool | None = None,
         compress: bool | None = None,
     ) -> None:
-        """Send a message, or what answers one that is being handed to ``on_message``:
-        the answers to what one read brought are written together, behind it.
+        """Send a message without waiting, or answer one from within ``on_message``.
 
-        It never waits; ``bytes_to_write`` tells how far the peer is behind.
+        The answers to what one read brought are written together, behind it.
+        ``bytes_to_write`` tells how far the peer is behind.
 
         Args:
             message: ``str`` is sent as text, what is bytes-like as binary.
@@ -453,8 +455,10 @@ class Connection(Link):
     # --- inside: sending
 
     def _send_shared(self, message: SharedMessage) -> None:
-        """Send what many get, if this one can get it now: what is sent in one turn of
-        the loop leaves in one write."""
+        """Send what many get, if this one can get it now.
+
+        What is sent in one turn of the loop leaves in one write.
+        """
         if self.protocol._share(message):
             self._flush_soon()
 
@@ -505,8 +509,11 @@ class Connection(Link):
 
 
 def guard(connection: object) -> None:
-    """Refuse a wrong ``self``. Compiled, this module has functions that tools know as
-    coroutine functions, and these do not check it: ``Connection.send(8, "text")``."""
+    """Refuse a wrong ``self``.
+
+    Compiled, this module has functions that tools know as coroutine functions, and
+    these do not check it: ``Connection.send(8, "text")``.
+    """
     if not isinstance(connection, Connection):
         kind = type(connection).__name__
         raise TypeError(

@@ -209,8 +209,10 @@ class Server:
         self._check_end()
 
     def _start(self, connection: ServerConnection) -> None:
-        """Answer the request of a connection, and run the handler in a task; hooks,
-        which may wait, run in it as well."""
+        """Answer the request of a connection, and run the handler in a task.
+
+        Hooks, which may wait, run in it as well.
+        """
         hooks = self._hooks
         if hooks["process_request"] is None and hooks["process_response"] is None:
             response = connection._accept()
@@ -267,7 +269,9 @@ def serve(
     on_close: OnEvent | None = None,
     **kwargs: Unpack[ServerKeywords],
 ) -> Server:
-    """Make a WebSocket server, which listens once it is awaited or entered::
+    """Make a WebSocket server, which listens once it is awaited or entered.
+
+    ::
 
         async with serve(handler, "localhost", 8765) as server:
             await server.serve_forever()

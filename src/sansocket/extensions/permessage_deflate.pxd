@@ -8,13 +8,13 @@ from .base cimport Extension
 cdef class PerMessageDeflate(Extension):
     cdef public bint remote_no_context_takeover
     cdef public bint local_no_context_takeover
-    cdef public int remote_max_window_bits
-    cdef public int local_max_window_bits
+    cdef public unsigned char remote_max_window_bits
+    cdef public unsigned char local_max_window_bits
+    cdef unsigned char _decoding
+    cdef unsigned char _encoding
     cdef public object compress_settings
     cdef Inflater _inflater
     cdef Deflater _deflater
-    cdef bint _decoding
-    cdef bint _encoding
     cdef readonly uint64_t deflated_received
     cdef readonly uint64_t inflated_received
     cdef readonly uint64_t inflated_sent
