@@ -72,33 +72,6 @@ KNOWN_NAMES = {
     for spelling in (name, name.lower(), name.title())
 }
 
-# Very common lines, with the results of parsing them.
-KNOWN_LINES = {
-    f"{name}: {value}": ((name, value), name.lower(), value)
-    for name, value in (
-        ("Accept-Encoding", "gzip, deflate"),
-        ("Accept-Encoding", "gzip, deflate, br"),
-        ("Accept-Encoding", "gzip, deflate, br, zstd"),
-        ("Cache-Control", "no-cache"),
-        ("Connection", "Upgrade"),
-        ("Connection", "keep-alive, Upgrade"),
-        ("Pragma", "no-cache"),
-        ("Sec-Fetch-Dest", "empty"),
-        ("Sec-Fetch-Dest", "websocket"),
-        ("Sec-Fetch-Mode", "websocket"),
-        ("Sec-Fetch-Site", "cross-site"),
-        ("Sec-Fetch-Site", "same-origin"),
-        ("Sec-Fetch-Site", "same-site"),
-        ("Sec-WebSocket-Extensions", "permessage-deflate"),
-        (
-            "Sec-WebSocket-Extensions",
-            "permessage-deflate; client_max_window_bits",
-        ),
-        ("Sec-WebSocket-Version", "13"),
-        ("Upgrade", "websocket"),
-    )
-}
-
 
 def is_token(text: str) -> bool:
     """Whether ``text`` is a token (RFC 9110, section 5.6.2)."""
@@ -130,13 +103,15 @@ class Headers(MutableMapping[str, str]):
         **kwargs: more headers.
     """
 
-    __slots__ = ("__weakref__", "_index", "_list")
+    __slots__ = ("__weakref__", "_fields", "_index", "_list")
 
     def __init__(self, headers: HeadersLike = (), /, **kwargs: str) -> None:
         # The original pairs; and for each key its value, or a list if it has several.
-        # Without an index, it is the lines of a head that nobody has looked at yet.
+        # Without an index, it is the lines of a head that nobody has looked at yet; and
+        # if that came from a peer, there are the fields that a handshake looks at.
         self._list: list[tuple[str, str]] | str = []
         self._index: dict[str, str | list[str]] | None = {}
+        self._fields: dict[str, str | list[str]] | None = None
         if headers or kwargs:
             self.update(headers, **kwargs)
 
@@ -187,6 +162,7 @@ class Headers(MutableMapping[str, str]):
         """Remove all headers."""
         self._list = []
         self._index = {}
+        self._fields = None
 
     def update(  # type: ignore[override]
         self, headers: HeadersLike = (), /, **kwargs: str
@@ -269,24 +245,41 @@ def _index_of(headers: Headers) -> dict[str, str | list[str]]:
 
 
 def _look_at(headers: Headers, lines: str) -> None:
-    """Take apart the lines that are kept as they will be sent."""
-    read = read_fields(lines.split("\r\n"))
-    assert read is not None
-    headers._list, headers._index = read._list, read._index
+    """Take apart the lines that are kept as they came, or as they will be sent."""
+    pairs: list[tuple[str, str]] = []
+    index: dict[str, str | list[str]] = {}
+    for line in lines.split("\r\n"):
+        name, _, value = line.partition(":")
+        value = value.strip(" \t")
+        pairs.append((name, value))
+        add_to_index(index, KNOWN_NAMES.get(name) or name.lower(), value)
+    headers._list, headers._index, headers._fields = pairs, index, None
 
 
-def from_lines(lines: str) -> Headers:
-    """Make ``Headers`` from checked lines, to be taken apart once somebody asks."""
+def from_lines(lines: str, fields: dict[str, str | list[str]] | None = None) -> Headers:
+    """Make ``Headers`` from checked lines, to be taken apart once somebody asks.
+
+    Args:
+        lines: without the last line end.
+        fields: those that a handshake looks at, if a peer has sent the lines.
+    """
     headers = _new(Headers)
     headers._list = lines
     headers._index = None
+    headers._fields = fields
     return headers
 
 
 def lines_of(headers: Headers) -> str | None:
-    """What ``from_lines()`` got, if nobody has asked for the headers since."""
+    """The lines that are to be sent, if nobody has asked for the headers since."""
     lines = headers._list
-    return lines if isinstance(lines, str) else None
+    return lines if isinstance(lines, str) and headers._fields is None else None
+
+
+def fields_of(headers: Headers) -> dict[str, str | list[str]]:
+    """The index, or as much of it as a handshake needs."""
+    fields = headers._fields
+    return _index_of(headers) if fields is None else fields
 
 
 def is_plain(value: str) -> bool:
@@ -315,39 +308,8 @@ def _from_wire(
     headers = _new(Headers)
     headers._list = pairs
     headers._index = index
+    headers._fields = None
     return headers
-
-
-def read_fields(lines: list[str]) -> Headers | None:
-    """Parse header lines without control characters; ``None`` if any is doubtful."""
-    pairs: list[tuple[str, str]] = []
-    index: dict[str, str | list[str]] = {}
-    known_lines, known_names = KNOWN_LINES, KNOWN_NAMES
-    for line in lines:
-        known = known_lines.get(line)
-        if known is None:
-            colon = line.find(":")
-            if colon < 1:
-                return None
-            name = line[:colon]
-            key = known_names.get(name)
-            if key is None:
-                if not is_token(name):
-                    return None
-                key = name.lower()
-            value = line[colon + 1 :].strip(" \t")
-            pairs.append((name, value))
-        else:
-            pair, key, value = known
-            pairs.append(pair)
-        index[key] = value
-    if "content-length" in index:
-        return None
-    if len(index) != len(pairs):
-        index = {}
-        for name, value in pairs:
-            add_to_index(index, name.lower(), value)
-    return _from_wire(pairs, index)
 
 
 def replace_host(headers: Headers, authority: str) -> None:

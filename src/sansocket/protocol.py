@@ -577,6 +577,8 @@ class Protocol(Writer):
     def _hold(self, data: bytes) -> None:
         """Keep bytes until the handshake is decided, up to a limit."""
         self._phase = _HOLD
+        if not data:
+            return
         if self._held is None:
             self._held = bytearray()
         self._held += data[: _MAX_HELD + 1 - len(self._held)]

@@ -14,6 +14,13 @@ cdef class ServerProtocol(Protocol):
     cdef object _method
     cdef RequestParser _head
 
+    @cython.locals(head=RequestParser)
+    cdef object _begin_server(
+        self, object origins, object extensions, object subprotocols,
+        object select_subprotocol, object state, object max_size, object logger,
+        object hosts, tuple heads, tuple messages)
+    @cython.locals(head=RequestParser, protocol=ServerProtocol)
+    cpdef ServerProtocol _alike(self, object selector)
     cdef object _rejection(self, object exc)
     cdef object _bodiless(self, object response)
 

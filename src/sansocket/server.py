@@ -151,7 +151,9 @@ class ServerProtocol(Protocol):
         self._method = "GET"  # of the request that is to be answered
         self._head: RequestParser | None = None
         if state == CONNECTING:
-            self._head = RequestParser(*heads)
+            head = RequestParser.__new__(RequestParser)
+            head._begin_head(heads[0], heads[1], heads[2], heads[3])
+            self._head = head
             self._await_head()
 
     def _alike(

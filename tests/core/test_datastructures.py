@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import weakref
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from types import ModuleType
 from typing import Any
 
@@ -287,32 +287,58 @@ def test_known_names_are_tokens_with_their_keys(impl: ModuleType) -> None:
         assert key == name.lower()
 
 
-def test_known_lines_are_read_as_any_other(impl: ModuleType) -> None:
-    for line in impl.datastructures.KNOWN_LINES:
-        short = impl.datastructures.read_fields([line])
-        long = impl.datastructures.read_fields([line + " "])
-        assert list(short.raw_items()) == list(long.raw_items())
-        assert short == long
+LINES = "Host: a\r\nx-Own:\t b \t\r\nUpgrade: websocket\r\nupgrade:h2c\r\nVia:"
+LOOKED_AT = {"host": "a", "upgrade": ["websocket", "h2c"]}
+CAME = [
+    *(("Host", "a"), ("x-Own", "b"), ("Upgrade", "websocket")),
+    *(("upgrade", "h2c"), ("Via", "")),
+]
 
 
-def test_read_fields_leaves_doubtful_lines(impl: ModuleType) -> None:
-    for line in ("", "Host", "a b: c", " Host: a", "Host : a", "(: a", "X:y\tz"):
-        found = impl.datastructures.read_fields(["Host: a", line])
-        assert (found is None) is (line != "X:y\tz"), line
-    for name in ("Content-Length", "content-length", "CONTENT-LENGTH"):
-        assert impl.datastructures.read_fields([f"{name}: 0"]) is None
+def received(impl: ModuleType) -> Any:
+    return impl.datastructures.from_lines(LINES, dict(LOOKED_AT))
 
 
-def test_read_fields(impl: ModuleType) -> None:
-    lines = ["Host: a", "x-Own:\t b \t", "Upgrade: websocket", "upgrade:h2c", "Via:"]
-    made = impl.datastructures.read_fields(lines)
-    assert list(made.raw_items()) == [
-        ("Host", "a"),
-        ("x-Own", "b"),
-        ("Upgrade", "websocket"),
-        ("upgrade", "h2c"),
-        ("Via", ""),
+def test_lines_are_taken_apart_once_somebody_asks(impl: ModuleType) -> None:
+    for made in received(impl), impl.datastructures.from_lines(LINES):
+        assert list(made.raw_items()) == CAME
+        assert made.get_all("Upgrade") == ["websocket", "h2c"]
+        assert made["X-OWN"] == "b"
+        assert made == headers(impl, CAME) == headers(impl, made)
+
+
+def test_a_handshake_sees_fields_without_taking_lines_apart(impl: ModuleType) -> None:
+    made = received(impl)
+    assert impl.datastructures.fields_of(made) == LOOKED_AT
+    assert impl.datastructures.lines_of(made) is None  # they are not to be sent so
+    assert "via" in made
+    assert impl.datastructures.fields_of(made)["via"] == ""
+
+
+def test_a_handshake_sees_what_has_changed(impl: ModuleType) -> None:
+    def change(headers: Any) -> None:
+        headers["Host"] = "b"
+
+    def delete(headers: Any) -> None:
+        del headers["Host"]
+
+    changes: list[tuple[Callable[[Any], object], Any]] = [
+        (change, ["a", "b"]),
+        (delete, None),
+        (lambda headers: headers.update({"Host": "b"}), ["a", "b"]),
+        (lambda headers: headers.set_insecure("Host", "b"), ["a", "b"]),
+        (lambda headers: headers.clear(), None),
+        (lambda headers: headers.copy().clear(), "a"),
+        (lambda headers: impl.datastructures.replace_host(headers, "b"), "b"),
     ]
-    assert made.get_all("Upgrade") == ["websocket", "h2c"]
-    assert made["X-OWN"] == "b"
-    assert made == headers(impl, made)
+    for act, found in changes:
+        made = received(impl)
+        act(made)
+        assert impl.datastructures.fields_of(made).get("host") == found
+
+
+def test_received_headers_can_be_copied_and_pickled(impl: ModuleType) -> None:
+    for twin in copy.copy(received(impl)), copy.deepcopy(received(impl)):
+        assert twin == received(impl)
+    again = pickle.loads(pickle.dumps(headers(impl, received(impl))))
+    assert list(again.raw_items()) == CAME

@@ -507,3 +507,94 @@ def test_sec_37_a_forked_child_has_keys_of_its_own(impl: ModuleType) -> None:
     shared = {theirs[i : i + 4] for i in range(0, 256, 4)}
     shared &= {ours[i : i + 4] for i in range(0, 256, 4)}
     assert not shared
+
+
+# Header lines
+
+
+def naive_fields(kernels: Any, head: bytes, most: int) -> Any:
+    """What ``fields()`` should give: one character after the other."""
+    token = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+    found: dict[str, list[str]] = {}
+    lines = head.decode("latin-1").split("\r\n") if head else []
+    if len(lines) > most:
+        return None
+    for line in lines:
+        name, colon, value = line.partition(":")
+        key = "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in name)
+        if not colon or not name or any(c not in token for c in key):
+            return None
+        if any((c < " " and c != "\t") or c == "\x7f" for c in value):
+            return None
+        if key == "content-length":
+            return None
+        if key in kernels.FIELDS:
+            found.setdefault(key, []).append(value.strip(" \t"))
+    return {k: v if len(v) > 1 else v[0] for k, v in found.items()}
+
+
+def random_head(choose: random.Random, fields: tuple[str, ...]) -> bytes:
+    names = (
+        *fields,
+        "Via",
+        "x",
+        "host ",
+        "hos",
+        "hosts",
+        "",
+        "content-length",
+        "a\x7f",
+    )
+    values = (
+        "",
+        " ",
+        "\t",
+        "a",
+        " a b ",
+        "\xe9\xff",
+        "a:b",
+        "\t a\t",
+        "\n",
+        "\r",
+        "\0",
+    )
+    lines = []
+    for _ in range(choose.randrange(6)):
+        name = choose.choice(names if choose.random() < 0.1 else fields)
+        name = choose.choice((name, name.title(), name.upper()))
+        value = choose.choice(values if choose.random() < 0.2 else values[:8])
+        lines.append(f"{name}:{value}")
+    head = bytearray("\r\n".join(lines), "latin-1")
+    if head and choose.random() < 0.2:
+        head[choose.randrange(len(head))] = choose.randrange(256)
+    return bytes(head)
+
+
+def test_fields_of_random_heads(impl: ModuleType) -> None:
+    kernels = impl._native.kernels
+    choose = random.Random(5)
+    given = 0
+    for _ in range(3000):
+        head = random_head(choose, kernels.FIELDS)
+        most = choose.choice((0, 2, 10, 10))
+        expected = naive_fields(kernels, head, most)
+        before, behind = choose.randbytes(3), choose.randbytes(3)
+        data = before + head + behind
+        found = kernels.fields(data, 3, len(data) - 3, most)
+        assert found == expected, (head, most)
+        given += bool(found)
+    assert 1000 < given < 2900
+
+
+def test_fields_in_every_letter_case(impl: ModuleType) -> None:
+    kernels = impl._native.kernels
+    for name in kernels.FIELDS:
+        for spelling in name, name.upper(), name.title():
+            head = f"{spelling}: a".encode()
+            assert kernels.fields(head, 0, len(head), 1) == {name: "a"}
+            for position in range(len(name)):
+                for byte in b"-@[`{_aA":
+                    changed = bytearray(head)
+                    changed[position] = byte
+                    expected = naive_fields(kernels, bytes(changed), 1)
+                    assert kernels.fields(bytes(changed), 0, len(head), 1) == expected

@@ -1,6 +1,6 @@
 cimport cython
 
-from ..datastructures cimport _index_of
+from ..datastructures cimport fields_of
 from .responses cimport accept_response, reject_response, rejection
 
 

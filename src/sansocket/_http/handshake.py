@@ -11,7 +11,7 @@ import binascii
 from hashlib import sha1
 
 from .. import environment
-from ..datastructures import Headers, _index_of
+from ..datastructures import Headers, fields_of
 from ..exceptions import (
     InvalidHeader,
     InvalidHeaderValue,
@@ -100,7 +100,7 @@ def check_upgrade_request(request: Request, hosts: Iterable[str] | None = None) 
         raise InvalidMethod(request.method)
     if request.protocol != "HTTP/1.1":
         _check_protocol(request.protocol)
-    index = _index_of(request.headers)
+    index = fields_of(request.headers)
     _check_host(index, hosts)
     _check_upgrade(index)
     if "transfer-encoding" in index or "content-length" in index:
@@ -136,7 +136,7 @@ def check_origin(
         InvalidOrigin: if the origin is not acceptable.
         InvalidHeader: if there are several.
     """
-    origin: Any = _index_of(headers).get("origin")
+    origin: Any = fields_of(headers).get("origin")
     if isinstance(origin, list):
         raise _repeated("Origin")
     if origins is not None and not _is_acceptable(origin, origins):
@@ -159,7 +159,7 @@ def offered_subprotocols(headers: Headers) -> list[Subprotocol]:
     Raises:
         InvalidHeaderFormat: if one is malformed or repeated.
     """
-    value = _joined(_index_of(headers), "sec-websocket-protocol")
+    value = _joined(fields_of(headers), "sec-websocket-protocol")
     return [] if value is None else parse_subprotocol(value)
 
 
@@ -201,7 +201,7 @@ def negotiate_extensions(
     Raises:
         InvalidHeaderFormat: if the offer is malformed.
     """
-    value = _joined(_index_of(headers), "sec-websocket-extensions")
+    value = _joined(fields_of(headers), "sec-websocket-extensions")
     if value is None:
         return None, []
     offers = parse_extension(value)
@@ -284,7 +284,7 @@ def check_upgrade_response(response: Response, key: str) -> None:
     """
     if response.status_code != 101:
         raise InvalidStatus(response)
-    index = _index_of(response.headers)
+    index = fields_of(response.headers)
     _check_upgrade(index)
     upgrade = _single(index, "Upgrade")
     if upgrade.lower() != "websocket":  # only requests may list others as well
@@ -305,7 +305,7 @@ def agreed_extensions(headers: Headers, factories: Sequence[Any] | None) -> list
         InvalidHeaderFormat: if the header is malformed.
         NegotiationError: if an extension was not offered, or cannot be accepted.
     """
-    value = _joined(_index_of(headers), "sec-websocket-extensions")
+    value = _joined(fields_of(headers), "sec-websocket-extensions")
     accepted: list[Any] = []
     if value is None:
         return accepted

@@ -1,7 +1,7 @@
 cimport cython
 
 from .._native cimport kernels
-from ..datastructures cimport _from_wire, add_to_index, read_fields
+from ..datastructures cimport _from_wire, add_to_index, from_lines
 
 
 cdef class HeadParser:
@@ -27,7 +27,7 @@ cdef class HeadParser:
     cdef object _begin_head(
         self, Py_ssize_t max_start_line, Py_ssize_t max_header_line,
         Py_ssize_t max_headers, Py_ssize_t max_head_size)
-    @cython.locals(end=Py_ssize_t, lines=list, start=str)
+    @cython.locals(end=Py_ssize_t, size=Py_ssize_t, begin=Py_ssize_t, fields=dict)
     cdef object _read_whole(self, bytes data)
     cdef object _read_lines(self, bytes data)
     cdef object _begin(self)
@@ -40,7 +40,3 @@ cdef class HeadParser:
     cdef object _check_content_length(self)
     cdef object _parse_start(self, str line)
     cdef object _start_line_too_long(self, Py_ssize_t limit)
-
-
-@cython.locals(lines=list)
-cdef list _split_lines(bytes data, Py_ssize_t end)

@@ -20,8 +20,8 @@ from ..datastructures import (
     Headers,
     _from_wire,
     add_to_index,
+    from_lines,
     is_token,
-    read_fields,
 )
 from ..exceptions import (
     HeaderLineTooLong,
@@ -84,15 +84,18 @@ class HeadParser:
         end = data.find(b"\r\n\r\n")
         if end < 0 or end > self._safe_size:
             return None
-        lines = _split_lines(data, end)
-        if lines is None or len(lines) > self._max_headers + 1 or not lines[0]:
+        size = data.find(b"\r\n")  # of the start line
+        if size == 0 or kernels.controls(data, size):
             return None
-        start = lines.pop(0)
-        headers = read_fields(lines)
-        if headers is not None:
-            self._start = self._parse_start(start)
-            self.rest = data[end + 4 :]
-        return headers
+        begin = size + 2 if size < end else end
+        fields = kernels.fields(data, begin, end, self._max_headers)
+        if fields is None:
+            return None
+        self._start = self._parse_start(data[:size].decode("latin-1"))
+        self.rest = data[end + 4 :]
+        if begin == end:
+            return Headers()
+        return from_lines(data[begin:end].decode("latin-1"), fields)
 
     # Line by line
 
@@ -217,12 +220,3 @@ class HeadParser:
             raise InvalidHeaderValue("Content-Length", ", ".join(value))
         if _SIZE.fullmatch(value) is None:
             raise InvalidHeaderValue("Content-Length", value)
-
-
-def _split_lines(data: bytes, end: int) -> list[str] | None:
-    """Return the lines of ``data[:end]``; ``None`` if any has a control character."""
-    lines = str(data[:end], "latin-1").split("\r\n")
-    # If there are no other CR or LF, all of them are in pairs.
-    if kernels.controls(data, end) != 2 * (len(lines) - 1):
-        return None
-    return lines

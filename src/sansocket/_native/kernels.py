@@ -1,4 +1,4 @@
-"""The loops over payload bytes: masking, UTF-8, growing and building payloads.
+"""The loops over bytes: masking, UTF-8, growing and building payloads; header lines.
 
 This module is written twice. If there is a C compiler, ``kernels.pyx`` replaces it,
 with the same names on C types. Both forms pass the same tests,
@@ -11,6 +11,7 @@ the unfinished sequence in network order inside one, and -1 once it is invalid.
 from __future__ import annotations
 
 import os
+import re
 from _codecs import utf_8_decode
 
 from .. import environment
@@ -108,6 +109,54 @@ _NO_CONTROLS = bytes(b for b in range(256) if b == 0x09 or (b >= 0x20 and b != 0
 def controls(data: bytes, stop: int) -> int:
     """Count the control characters other than HTAB in ``data[:stop]``."""
     return len(data[:stop].translate(None, _NO_CONTROLS))
+
+
+# What a handshake looks at; all else is read once somebody asks for it.
+FIELDS = (
+    *("host", "origin", "upgrade", "connection", "transfer-encoding"),
+    *("sec-websocket-key", "sec-websocket-accept", "sec-websocket-version"),
+    *("sec-websocket-protocol", "sec-websocket-extensions"),
+)
+TOKEN = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"  # RFC 9110, section 5.6.2
+
+_FIELD = re.compile(rb"([%b]+):([\t\x20-\x7e\x80-\xff]*)" % TOKEN)
+_KEYS_OF_FIELDS = {name.encode(): name for name in FIELDS}
+
+
+def fields(
+    data: bytes, start: int, stop: int, most: int
+) -> dict[str, str | list[str]] | None:
+    """Look through the header lines in ``data[start:stop]``, which end with no CRLF.
+
+    Returns:
+        Those of ``FIELDS`` that are there, and a list for one that is repeated; or
+        ``None`` if a line is doubtful, if there are more than ``most``, or if there is
+        a ``Content-Length``.
+    """
+    found: dict[str, str | list[str]] = {}
+    if start == stop:
+        return found
+    lines = data[start:stop].split(b"\r\n")
+    if len(lines) > most:
+        return None
+    for line in lines:
+        field = _FIELD.fullmatch(line)
+        if field is None:
+            return None
+        name = field[1].lower()
+        if name == b"content-length":
+            return None
+        key = _KEYS_OF_FIELDS.get(name)
+        if key is not None:
+            value = field[2].strip(b" \t").decode("latin-1")
+            known = found.get(key)
+            if known is None:
+                found[key] = value
+            elif isinstance(known, str):
+                found[key] = [known, value]
+            else:
+                known.append(value)
+    return found
 
 
 class TextReader:

@@ -14,6 +14,8 @@ from cpython.bytes cimport (
 )
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -138,6 +140,86 @@ cpdef Py_ssize_t controls(bytes data, Py_ssize_t stop) except -1:
     for i in range(stop):
         found += (source[i] < 0x20 and source[i] != 0x09) or source[i] == 0x7F
     return found
+
+
+FIELDS = (
+    *("host", "origin", "upgrade", "connection", "transfer-encoding"),
+    *("sec-websocket-key", "sec-websocket-accept", "sec-websocket-version"),
+    *("sec-websocket-protocol", "sec-websocket-extensions"),
+)
+cdef tuple keys = FIELDS
+cdef tuple names = tuple([name.encode() for name in (*FIELDS, "content-length")])
+cdef unsigned char is_token[256]
+
+for byte in range(256):
+    is_token[byte] = chr(byte) in (
+        "!#$%&'*+-.^_`|~0123456789"
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    )
+
+
+cdef Py_ssize_t which(const unsigned char *name, Py_ssize_t size) noexcept:
+    """Return the number of a name, in any letter case; -1 if it is none of them."""
+    cdef const unsigned char *known
+    cdef Py_ssize_t number, i
+    for number in range(PyTuple_GET_SIZE(names)):
+        if PyBytes_GET_SIZE(<bytes>PyTuple_GET_ITEM(names, number)) == size:
+            known = at(<bytes>PyTuple_GET_ITEM(names, number), 0)
+            i = 0
+            # As it is a token, only letters and hyphens can be equal so.
+            while i < size and name[i] | 0x20 == known[i]:
+                i += 1
+            if i == size:
+                return number
+    return -1
+
+
+cpdef dict fields(bytes data, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t most):
+    cdef dict found = {}
+    cdef const unsigned char *source
+    cdef Py_ssize_t i = start, name, first, last, number
+    check_range(data, start, stop)
+    source = at(data, 0)
+    while i < stop:
+        name = i
+        while i < stop and is_token[source[i]]:
+            i += 1
+        if i == name or i == stop or source[i] != c":" or most <= 0:
+            return None
+        most -= 1
+        number = which(source + name, i - name)
+        i += 1
+        first = i
+        while i < stop and (source[i] >= 0x20 and source[i] != 0x7F
+                            or source[i] == c"\t"):
+            i += 1
+        last = i
+        if i < stop:
+            if stop - i < 3 or source[i] != c"\r" or source[i + 1] != c"\n":
+                return None
+            i += 2
+        if number == PyTuple_GET_SIZE(keys):
+            return None
+        if number >= 0:
+            while first < last and source[first] in b" \t":
+                first += 1
+            while first < last and source[last - 1] in b" \t":
+                last -= 1
+            add(found, <object>PyTuple_GET_ITEM(keys, number),
+                PyUnicode_DecodeLatin1(<const char *>source + first, last - first,
+                                       NULL))
+    return found
+
+
+cdef int add(dict found, str key, str value) except -1:
+    cdef object known = found.get(key)
+    if known is None:
+        found[key] = value
+    elif isinstance(known, list):
+        known.append(value)
+    else:
+        found[key] = [known, value]
+    return 0
 
 
 cdef class TextReader:
