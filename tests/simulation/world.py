@@ -109,6 +109,18 @@ class World(Watch):
         else:
             self.loop.call_soon(self.after_turns, count - 1, call)
 
+    def in_turns(self, count: int, call: Callable[[], None]) -> None:
+        """Do it too, but without making the loop turn: what it waits for may come."""
+        left = count
+
+        def turn() -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                self.loop.call_soon(call)
+
+        self.loop.selector.on_turn.append(turn)
+
     def forget(self) -> None:
         """Let go what was cut off, so that it is no trouble for the next program."""
         self.spawned.clear()
@@ -253,7 +265,7 @@ class World(Watch):
                     side.failed = "cancelled"
                     side.cancel(task, "connect()")
 
-            self.after_turns(pair.gives_up, cancel)
+            self.in_turns(pair.gives_up, cancel)
         scheme = "wss" if self.program.tls else "ws"
         options = {**self.program.client_options}
         if self.program.tls:
