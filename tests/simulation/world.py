@@ -104,13 +104,10 @@ class World(Watch):
         return task
 
     def after_turns(self, count: int, call: Callable[[], None]) -> None:
+        """Call something after so many turns, in which time goes on as it would."""
         if count <= 0:
             call()
-        else:
-            self.loop.call_soon(self.after_turns, count - 1, call)
-
-    def in_turns(self, count: int, call: Callable[[], None]) -> None:
-        """Do it too, but without making the loop turn: what it waits for may come."""
+            return
         left = count
 
         def turn() -> None:
@@ -265,7 +262,7 @@ class World(Watch):
                     side.failed = "cancelled"
                     side.cancel(task, "connect()")
 
-            self.in_turns(pair.gives_up, cancel)
+            self.after_turns(pair.gives_up, cancel)
         scheme = "wss" if self.program.tls else "ws"
         options = {**self.program.client_options}
         if self.program.tls:
