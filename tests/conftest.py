@@ -140,6 +140,16 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Let no other test find what one leaves open that is excused for it: not before
+    the records of its log are gone, which hold connections."""
+    yield
+    marks = item.iter_markers("filterwarnings")
+    if any("ResourceWarning" in text for mark in marks for text in mark.args):
+        gc.collect()
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     if not APART.isdisjoint(getattr(item, "fixturenames", ())):
         item.add_marker("apart")

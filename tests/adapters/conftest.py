@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import ssl
@@ -42,17 +41,7 @@ def no_proxies_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def collected() -> Iterator[None]:
-    """What the test leaves open must not be found by another one."""
-    yield
-    gc.collect()
-
-
-@pytest.fixture
-def contexts(
-    certificate: tuple[Path, Path],  # noqa: F811
-    collected: None,
-) -> Contexts:
+def contexts(certificate: tuple[Path, Path]) -> Contexts:  # noqa: F811
     """TLS of the server, and of a client that trusts it."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(*certificate)
