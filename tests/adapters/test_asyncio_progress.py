@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,6 +46,21 @@ def test_without_a_socket() -> None:
     transport: Any = Transport(None, 30)
     assert look_at(transport, 100) == Look(70, 0, True)
     assert look_at(Transport(None), 100) == Look(100, 0, False)  # type: ignore[arg-type]
+
+
+class Secure(Transport):
+    """TLS of asyncio: what was encrypted waits in the transport below it."""
+
+    def __init__(self, below: Transport | None, backlog: int) -> None:
+        super().__init__(None, backlog)
+        self._ssl_protocol = SimpleNamespace(_transport=below)
+
+
+def test_of_tls_where_no_socket_tells() -> None:
+    transport: Any = Secure(Transport(None, 20), 10)
+    assert look_at(transport, 100) == Look(70, 0, True)
+    transport = Secure(None, 10)  # it has lost the one below
+    assert look_at(transport, 100) == Look(90, 0, True)
 
 
 def test_of_a_socket_that_is_closed() -> None:

@@ -69,6 +69,10 @@ def look_at(transport: asyncio.WriteTransport, sent: int) -> Look:
 
     """
     backlog = transport.get_write_buffer_size()
+    # TLS of asyncio does not count what waits in the transport below it.
+    below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    if below is not None:
+        backlog += below.get_write_buffer_size()
     sock = transport.get_extra_info("socket")
     try:
         look = None if sock is None else _ask_tcp(sock, backlog)
