@@ -165,6 +165,10 @@ class Maker:
         )
         for _ in range(2 if self.chance(0.15) else 1):
             program.pairs.append(self.make_pair(callbacks, client_callbacks))
+        pair = program.pairs[0]
+        plain = not (pair.again or pair.server.on_message or pair.client.on_message)
+        if plain and self.chance(0.03):
+            self.make_upload(program)
         if self.chance(0.12):
             program.admin.append(
                 (round(self.random.uniform(0, 3), 2), self.make_admin())
@@ -184,15 +188,18 @@ class Maker:
         if self.chance(0.5):
             weather.chunk = random.choice((400, 1000, 3000, 20000))
         if self.chance(0.15):
-            weather.bandwidth = random.choice((20_000, 100_000))
-            weather.send_buffer = min(weather.send_buffer, 16000)
-            weather.receive_buffer = min(weather.receive_buffer, 16000)
+            self.slow_down(weather)
         if self.chance(0.2):
             weather.send_buffer = 10**9
         if self.chance(0.3):
             weather.lazy = random.choice((0.1, 0.5))
         weather.tells = self.chance(0.7)
         return weather
+
+    def slow_down(self, weather: Weather) -> None:
+        weather.bandwidth = self.random.choice((20_000, 100_000))
+        weather.send_buffer = min(weather.send_buffer, 16000)
+        weather.receive_buffer = min(weather.receive_buffer, 16000)
 
     def make_options(self) -> dict[str, Any]:
         random = self.random
@@ -263,6 +270,26 @@ class Maker:
         if self.chance(0.1):
             pair.gives_up = random.randrange(1, 25)
         return pair
+
+    def make_upload(self, program: Program) -> None:
+        """Let an end of ours send much over a slow line, and doubt that the other is
+        alive long before it has all."""
+        random = self.random
+        pair = program.pairs[0]
+        ends = (pair.server, pair.client)
+        options = (program.server_options, program.client_options)
+        kinds = program.kind.split("-")
+        ours = random.choice([0, 1] if kinds[0] == kinds[1] else [kinds.index("ours")])
+        self.slow_down(program.weather)
+        for each in options:
+            each.pop("max_size", None)
+        options[ours]["ping_interval"] = 0.5
+        options[ours]["ping_timeout"] = random.choice((0.5, 1))
+        sizes = [
+            random.randrange(20_000, 120_000) for _ in range(random.choice((1, 2)))
+        ]
+        ends[ours].tasks = [Task([("send", size, self.chance(0.5)) for size in sizes])]
+        ends[1 - ours].tasks = [Task([("recv_all",)])]
 
     def make_callbacks(self, end: End) -> None:
         random = self.random
