@@ -12,7 +12,12 @@ from typing import Any
 
 import pytest
 
-from sansocket.cli.ending import Interrupted, Remaining, stop_signals
+from sansocket.cli.ending import (
+    Interrupted,
+    Remaining,
+    stop_signals,
+    without_late_signals,
+)
 
 from .conftest import TIMEOUT, Endings, signals_restored
 
@@ -163,3 +168,17 @@ def test_other_reports_are_made(
     for report in reports:
         sys.unraisablehook(report)
     assert made == reports
+
+
+def test_only_late_signals_are_kept_quiet() -> None:
+    reported: list[Any] = []
+    hook = without_late_signals(reported.append)
+    late: Any = SimpleNamespace(
+        exc_value=OSError("Signal 15 ignored due to race condition")
+    )
+    others: list[Any] = [
+        SimpleNamespace(exc_value=exc) for exc in (OSError("disk"), ValueError(), None)
+    ]
+    for unraisable in (late, *others):
+        hook(unraisable)
+    assert reported == others

@@ -117,10 +117,9 @@ class Turn:
         waiting[link] = None
 
     def forget(self, link: Link, second: float) -> None:
-        """Undo ``wait()``, if that second has not begun."""
-        waiting = self._waiting.get(second)
-        if waiting is not None:
-            waiting.pop(link, None)
+        """Undo ``wait()``."""
+        waiting = self._waiting[second]
+        waiting.pop(link, None)
 
     def _begin_second(self, second: float) -> None:
         """Let those that waited for it set timers; most deadlines were put off."""
