@@ -40,7 +40,7 @@ def parse(path: Path) -> ast.Module:
 def parse_text(source: str, filename: str = "<unknown>") -> ast.Module:
     """The syntax tree of a source.
 
-    Nothing is collected meanwhile: before Python 3.12, if a finalizer parses too, as
+    Nothing is collected meanwhile: in Python 3.11, if a finalizer parses too, as
     one does that logs a traceback, the outer parser raises SystemError.
     """
     collects = gc.isenabled()
