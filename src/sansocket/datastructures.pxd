@@ -1,9 +1,10 @@
 cimport cython
 
+from ._native cimport kernels
+
 
 cpdef list _pairs_of(object headers)
 cpdef dict _index_of(object headers)
-cpdef object add_to_index(dict index, str key, str value)
 cpdef dict fields_of(object headers)
 @cython.locals(pairs=list, index=dict, line=str, name=str, value=str)
 cdef object _look_at(object headers, str lines)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 
+from ._base.constants import TOKEN_CHARACTERS
+from ._native import kernels
 from .exceptions import InvalidHeader, InvalidHeaderValue
 
 TYPE_CHECKING = False
@@ -13,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Headers", "HeadersLike", "MultipleValuesError"]
 
-# RFC 9110, section 5.6.2. A plain character class: nothing to backtrack into.
-TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# A plain character class: nothing to backtrack into.
+TOKEN = re.compile(f"[{re.escape(TOKEN_CHARACTERS)}]+")
 
 # Bytes allowed in a line of a message: no control characters but HTAB (RFC 9110, 5.5).
 PLAIN = bytes(b for b in range(256) if b == 0x09 or (b >= 0x20 and b != 0x7F))
@@ -194,7 +196,7 @@ class Headers(MutableMapping[str, str]):
 
     def _add(self, key: str, value: str) -> None:
         _pairs_of(self).append((key, value))
-        add_to_index(_index_of(self), key.lower(), value)
+        kernels.add_value(_index_of(self), key.lower(), value)
 
     # Whole
 
@@ -252,7 +254,7 @@ def _look_at(headers: Headers, lines: str) -> None:
         name, _, value = line.partition(":")
         value = value.strip(" \t")
         pairs.append((name, value))
-        add_to_index(index, KNOWN_NAMES.get(name) or name.lower(), value)
+        kernels.add_value(index, KNOWN_NAMES.get(name) or name.lower(), value)
     headers._list, headers._index, headers._fields = pairs, index, None
 
 
@@ -285,17 +287,6 @@ def fields_of(headers: Headers) -> dict[str, str | list[str]]:
 def is_plain(value: str) -> bool:
     """Whether a value may be sent, and is read again just as it is."""
     return value.isascii() and value.isprintable() and value.strip(" ") == value
-
-
-def add_to_index(index: dict[str, str | list[str]], key: str, value: str) -> None:
-    """Add a value to the index of ``Headers``."""
-    known = index.get(key)
-    if known is None:
-        index[key] = value
-    elif isinstance(known, str):
-        index[key] = [known, value]
-    else:
-        known.append(value)
 
 
 _new = object.__new__

@@ -156,7 +156,7 @@ class TestDeadlines:
             async with serving() as (_, url), connect(url) as client:
                 await client.send("first")
                 await client.recv()
-                timers = loop.timers
+                timers = [*loop.timers]
                 assert timers
                 for _ in range(5):
                     await client.send("more")
@@ -175,7 +175,7 @@ class TestDeadlines:
                 for _ in range(50):
                     await stack.enter_async_context(await opened(server))
                 assert len(server.connections) == 50
-                assert loop.timers < 25
+                assert len(loop.timers) < 25
 
         loop = Counting()
         loop.run_until_complete(main())
@@ -212,19 +212,11 @@ class TestDeadlines:
                         await asyncio.sleep(0)
                 assert server.connections
 
-        class Noting(ManualLoop):
-            def call_at(  # type: ignore[override]
-                self, when: float, *args: Any, **kwargs: Any
-            ) -> asyncio.TimerHandle:
-                noted.append(when)
-                return super().call_at(when, *args, **kwargs)
-
-        noted: list[float] = []
-        loop = Noting()
+        loop = ManualCounting()
         loop.run_until_complete(main())
         loop.close()
-        assert noted
-        assert all(map(math.isfinite, noted))
+        assert loop.timers
+        assert all(map(math.isfinite, loop.timers))
 
     def test_many_deadlines_leave_others_their_turn(self) -> None:
         """Those of a second, though all are due in the same moment."""
@@ -235,25 +227,16 @@ class TestDeadlines:
             for connection, transport in zip(connections, transports, strict=True):
                 connection.connection_made(transport)
             loop.now = 20
-            noted.clear()
+            loop.timers.clear()
             steps = []
-            while len(noted) < 1000:
-                before = len(noted)
+            while loop.timers.count(20) < 1000:
+                before = loop.timers.count(20)
                 await asyncio.sleep(0)
-                steps.append(len(noted) - before)
+                steps.append(loop.timers.count(20) - before)
             assert max(steps) < 300
             await until(lambda: all(transport.written for transport in transports))
 
-        class Noting(ManualLoop):
-            def call_at(  # type: ignore[override]
-                self, when: float, *args: Any, **kwargs: Any
-            ) -> asyncio.TimerHandle:
-                if when == 20:
-                    noted.append(when)
-                return super().call_at(when, *args, **kwargs)
-
-        noted: list[float] = []
-        loop = Noting()
+        loop = ManualCounting()
         loop.run_until_complete(main())
         loop.close()
 
@@ -293,15 +276,21 @@ class Idle(asyncio.Transport):
 
 
 class Counting(asyncio.SelectorEventLoop):
-    """Counts the timers that are set."""
+    """Notes for when timers are set."""
 
-    timers = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.timers: list[float] = []
 
     def call_at(  # type: ignore[override]
-        self, *args: Any, **kwargs: Any
+        self, when: float, *args: Any, **kwargs: Any
     ) -> asyncio.TimerHandle:
-        self.timers += 1
-        return super().call_at(*args, **kwargs)
+        self.timers.append(when)
+        return super().call_at(when, *args, **kwargs)
+
+
+class ManualCounting(Counting, ManualLoop):
+    """The same, with a time that is set."""
 
 
 async def send_all(connection: Any, messages: list[str]) -> None:

@@ -12,12 +12,7 @@ from typing import Any
 
 import pytest
 
-from sansocket.cli.ending import (
-    Interrupted,
-    Remaining,
-    stop_signals,
-    without_late_signals,
-)
+from sansocket.cli.ending import Interrupted, Remaining, stop_signals
 
 from .conftest import TIMEOUT, Endings, signals_restored
 
@@ -155,7 +150,7 @@ def test_a_signal_in_the_moment_when_they_begin_to_be_ignored() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_other_reports_are_made(
+def test_only_late_signals_are_not_reported(
     endings: Endings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Any] = []
@@ -165,20 +160,7 @@ def test_other_reports_are_made(
         SimpleNamespace(exc_value=exc)
         for exc in (OSError("another"), ValueError("due to race condition"), None)
     ]
-    for report in reports:
+    late = SimpleNamespace(exc_value=OSError("Signal 15 ignored due to race condition"))
+    for report in (late, *reports):
         sys.unraisablehook(report)
     assert made == reports
-
-
-def test_only_late_signals_are_kept_quiet() -> None:
-    reported: list[Any] = []
-    hook = without_late_signals(reported.append)
-    late: Any = SimpleNamespace(
-        exc_value=OSError("Signal 15 ignored due to race condition")
-    )
-    others: list[Any] = [
-        SimpleNamespace(exc_value=exc) for exc in (OSError("disk"), ValueError(), None)
-    ]
-    for unraisable in (late, *others):
-        hook(unraisable)
-    assert reported == others

@@ -85,3 +85,16 @@ CLOSED = State.CLOSED
 # as the head of a handshake message; held until the handshake is decided; as frames; or
 # discarded.
 HEAD, HOLD, FRAMES, DISCARD = range(4)
+
+# RFC 9110, section 5.6.2.
+TOKEN_CHARACTERS = (
+    "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+# Header fields at which a handshake looks, in lower case; all others are read once
+# somebody asks for them.
+HANDSHAKE_FIELDS = (
+    *("host", "origin", "upgrade", "connection", "transfer-encoding"),
+    *("sec-websocket-key", "sec-websocket-accept", "sec-websocket-version"),
+    *("sec-websocket-protocol", "sec-websocket-extensions"),
+)

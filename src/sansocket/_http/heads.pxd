@@ -1,7 +1,7 @@
 cimport cython
 
 from .._native cimport kernels
-from ..datastructures cimport _from_wire, add_to_index, from_lines
+from ..datastructures cimport _from_wire, from_lines
 
 
 cdef class HeadParser:

@@ -19,7 +19,6 @@ from .._native import kernels
 from ..datastructures import (
     Headers,
     _from_wire,
-    add_to_index,
     from_lines,
     is_token,
 )
@@ -87,7 +86,7 @@ class HeadParser:
         size = data.find(b"\r\n")  # of the start line
         if size == 0 or kernels.controls(data, size):
             return None
-        begin = size + 2 if size < end else end
+        begin = min(size + 2, end)
         fields = kernels.fields(data, begin, end, self._max_headers)
         if fields is None:
             return None
@@ -186,7 +185,7 @@ class HeadParser:
             raise InvalidMessage(f"header name is not a token: {shown(name)}")
         value = value.strip(" \t")
         key = name.lower()
-        add_to_index(self._index, key, value)
+        kernels.add_value(self._index, key, value)
         self._pairs.append((name, value))
         if key == "content-length" and not self._unfolds:  # nor is it a response
             self._check_content_length()

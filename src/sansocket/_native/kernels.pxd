@@ -10,6 +10,7 @@ cpdef uint64_t uint64(bytes data, Py_ssize_t start) except? 1
 cpdef int32_t utf8(int32_t state, bytes data, Py_ssize_t start,
                    Py_ssize_t stop) except? -2
 cpdef Py_ssize_t controls(bytes data, Py_ssize_t stop) except -1
+cpdef object add_value(dict index, str key, str value)
 cpdef dict fields(bytes data, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t most)
 cpdef bytes as_bytes(object data)
 cpdef bytes header(int first, uint64_t length, bint masked)

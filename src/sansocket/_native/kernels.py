@@ -15,6 +15,7 @@ import re
 from _codecs import utf_8_decode
 
 from .. import environment
+from .._base.constants import HANDSHAKE_FIELDS, TOKEN_CHARACTERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,16 +112,21 @@ def controls(data: bytes, stop: int) -> int:
     return len(data[:stop].translate(None, _NO_CONTROLS))
 
 
-# What a handshake looks at; all else is read once somebody asks for it.
-FIELDS = (
-    *("host", "origin", "upgrade", "connection", "transfer-encoding"),
-    *("sec-websocket-key", "sec-websocket-accept", "sec-websocket-version"),
-    *("sec-websocket-protocol", "sec-websocket-extensions"),
+_FIELD = re.compile(
+    rb"([%b]+):([\t\x20-\x7e\x80-\xff]*)" % re.escape(TOKEN_CHARACTERS.encode())
 )
-TOKEN = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"  # RFC 9110, section 5.6.2
+_KEYS_OF_FIELDS = {name.encode(): name for name in HANDSHAKE_FIELDS}
 
-_FIELD = re.compile(rb"([%b]+):([\t\x20-\x7e\x80-\xff]*)" % TOKEN)
-_KEYS_OF_FIELDS = {name.encode(): name for name in FIELDS}
+
+def add_value(index: dict[str, str | list[str]], key: str, value: str) -> None:
+    """Add a value to an index of header fields: to a list, if there are several."""
+    known = index.get(key)
+    if known is None:
+        index[key] = value
+    elif isinstance(known, str):
+        index[key] = [known, value]
+    else:
+        known.append(value)
 
 
 def fields(
@@ -129,9 +135,9 @@ def fields(
     """Look through the header lines in ``data[start:stop]``, which end with no CRLF.
 
     Returns:
-        Those of ``FIELDS`` that are there, and a list for one that is repeated; or
-        ``None`` if a line is doubtful, if there are more than ``most``, or if there is
-        a ``Content-Length``.
+        Those of ``HANDSHAKE_FIELDS`` that are there, with a list for one that is
+        repeated; or ``None`` if a line is doubtful, if there are more than ``most``,
+        or if there is a ``Content-Length``.
     """
     found: dict[str, str | list[str]] = {}
     if start == stop:
@@ -148,14 +154,7 @@ def fields(
             return None
         key = _KEYS_OF_FIELDS.get(name)
         if key is not None:
-            value = field[2].strip(b" \t").decode("latin-1")
-            known = found.get(key)
-            if known is None:
-                found[key] = value
-            elif isinstance(known, str):
-                found[key] = [known, value]
-            else:
-                known.append(value)
+            add_value(found, key, field[2].strip(b" \t").decode("latin-1"))
     return found
 
 

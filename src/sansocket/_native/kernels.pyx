@@ -6,6 +6,7 @@
 import os
 
 from .. import environment
+from .._base.constants import HANDSHAKE_FIELDS, TOKEN_CHARACTERS
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
@@ -142,20 +143,22 @@ cpdef Py_ssize_t controls(bytes data, Py_ssize_t stop) except -1:
     return found
 
 
-FIELDS = (
-    *("host", "origin", "upgrade", "connection", "transfer-encoding"),
-    *("sec-websocket-key", "sec-websocket-accept", "sec-websocket-version"),
-    *("sec-websocket-protocol", "sec-websocket-extensions"),
-)
-cdef tuple keys = FIELDS
-cdef tuple names = tuple([name.encode() for name in (*FIELDS, "content-length")])
+cdef tuple keys = HANDSHAKE_FIELDS
+cdef tuple names = tuple([name.encode() for name in (*keys, "content-length")])
 cdef unsigned char is_token[256]
 
 for byte in range(256):
-    is_token[byte] = chr(byte) in (
-        "!#$%&'*+-.^_`|~0123456789"
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    )
+    is_token[byte] = chr(byte) in TOKEN_CHARACTERS
+
+
+cpdef object add_value(dict index, str key, str value):
+    cdef object known = index.get(key)
+    if known is None:
+        index[key] = value
+    elif isinstance(known, str):
+        index[key] = [known, value]
+    else:
+        known.append(value)
 
 
 cdef Py_ssize_t which(const unsigned char *name, Py_ssize_t size) noexcept:
@@ -205,21 +208,10 @@ cpdef dict fields(bytes data, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t most
                 first += 1
             while first < last and source[last - 1] in b" \t":
                 last -= 1
-            add(found, <object>PyTuple_GET_ITEM(keys, number),
-                PyUnicode_DecodeLatin1(<const char *>source + first, last - first,
-                                       NULL))
+            add_value(found, <object>PyTuple_GET_ITEM(keys, number),
+                      PyUnicode_DecodeLatin1(<const char *>source + first,
+                                             last - first, NULL))
     return found
-
-
-cdef int add(dict found, str key, str value) except -1:
-    cdef object known = found.get(key)
-    if known is None:
-        found[key] = value
-    elif isinstance(known, list):
-        known.append(value)
-    else:
-        found[key] = [known, value]
-    return 0
 
 
 cdef class TextReader:
