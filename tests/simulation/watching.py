@@ -120,7 +120,8 @@ class Watch:
 
     def _judge_signs(self, side: Side, sock: Socket, timeout: float) -> None:
         """A peer has shown signs of life if something came from it, or if it takes
-        what has waited since before the ping: that may be waiting as well."""
+        what has waited since before the ping: that may be waiting as well. What goes
+        on its way while nothing arrives is none."""
         now = self.network.now
         heard = now - sock.heard_at
         if side.conn.session.reading and heard < timeout - 0.02:
@@ -129,7 +130,8 @@ class Watch:
             )
         waiting_since = self.loop.waiting_since.get(sock.fd, now)
         taken = now - sock.progress_at
-        if waiting_since < now - timeout and taken < 0.75 * timeout:
+        arrives = sock.out.stalled_until < now - timeout
+        if waiting_since < now - timeout and taken < 0.75 * timeout and arrives:
             self.fault(
                 "lively peer given up", f"{side.name}: it took {taken:.3f} s ago"
             )
